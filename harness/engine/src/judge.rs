@@ -1,0 +1,310 @@
+//! The judge: folds the log of a played variant into a verdict. It sees nothing but the log, so that recorded evidence
+//! can be judged again.
+
+use ftpspec_play::CONTROL;
+use ftpspec_play::pattern::{is_called, matches};
+use ftpspec_results::Verdict;
+use ftpspec_scenario::model::{Demand, Leaf, Level, Pattern, Variant};
+use ftpspec_transcript::{By, Event, Place, What, unasked_replies};
+use ftpspec_wire::{escaped, hex_head};
+
+/// What the judge found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What decided it, worst first; empty for a pass.
+    pub findings: Vec<Finding>,
+    /// Unusual but lawful, or only recorded.
+    pub notes: Vec<String>,
+    /// Why, for skip, untestable and error: begins with its type.
+    pub reason: Option<String>,
+}
+
+/// One thing that was not as it is due.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// What it makes of the verdict.
+    pub verdict: Verdict,
+    /// The event that showed it.
+    pub seq: usize,
+    /// Where the demand stands in the scenario; none for what is always demanded.
+    pub place: Option<Place>,
+    /// What was due.
+    pub due: String,
+    /// What came.
+    pub came: String,
+}
+
+/// Judges the log of a variant. `finished` is false if the script stopped for a reason that the log does not hold.
+#[must_use]
+pub fn judge(events: &[Event], variant: &Variant) -> Judgement {
+    let mut findings = Vec::new();
+    let mut notes = Vec::new();
+    let mut reason = None;
+    for event in events {
+        match &event.what {
+            What::Trouble { text } => {
+                reason.get_or_insert_with(|| format!("harness: {text}"));
+                findings.push(Finding {
+                    verdict: Verdict::Error,
+                    seq: event.seq,
+                    place: None,
+                    due: "a harness that works".to_owned(),
+                    came: text.clone(),
+                });
+            }
+            What::Unmet { due, came, level, place, .. } => findings.push(Finding {
+                verdict: not_met(level),
+                seq: event.seq,
+                place: Some(*place),
+                due: due.clone(),
+                came: came.clone(),
+            }),
+            What::Leaf { kind, text, level, place } => {
+                let verdict = match Leaf::from_word(kind) {
+                    Some(Leaf::Note) | None => {
+                        if !notes.contains(text) {
+                            notes.push(text.clone());
+                        }
+                        continue;
+                    }
+                    Some(Leaf::Warn) => Verdict::Warn,
+                    Some(Leaf::Fail) => not_met(level),
+                    Some(Leaf::Skip) => Verdict::Skip,
+                    Some(Leaf::Untestable) => Verdict::Untestable,
+                };
+                let typed = match verdict {
+                    Verdict::Skip => Some(format!("capability: {text}")),
+                    Verdict::Untestable => Some(format!("prerequisite: {text}")),
+                    _ => None,
+                };
+                if let Some(typed) = typed {
+                    reason.get_or_insert(typed);
+                }
+                let (due, came) = (text.clone(), last_words(events, event.seq));
+                findings.push(Finding { verdict, seq: event.seq, place: Some(*place), due, came });
+            }
+            _ => {}
+        }
+    }
+    findings.extend(always(events));
+    findings.extend(demands(events, variant));
+
+    let verdict = verdict_of(&findings);
+    // What a prerequisite lacked is an unmet act too; the untestable speaks for both.
+    let speaks = |finding: &Finding| finding.verdict == verdict || verdict == Verdict::Untestable;
+    findings.retain(speaks);
+    findings.sort_by_key(|finding| finding.seq);
+    if matches!(verdict, Verdict::Pass | Verdict::Fail | Verdict::Warn) {
+        reason = None;
+    }
+    Judgement { verdict, findings, notes, reason }
+}
+
+/// The worst of what was found. A prerequisite that failed outweighs the act in which it did, but not what is demanded
+/// of every conversation.
+fn verdict_of(findings: &[Finding]) -> Verdict {
+    let has = |verdict| findings.iter().any(|finding| finding.verdict == verdict);
+    let always_failed = findings.iter().any(|finding| finding.place.is_none() && finding.verdict == Verdict::Fail);
+    if has(Verdict::Error) {
+        Verdict::Error
+    } else if always_failed {
+        Verdict::Fail
+    } else if has(Verdict::Untestable) {
+        Verdict::Untestable
+    } else if has(Verdict::Fail) {
+        Verdict::Fail
+    } else if has(Verdict::Warn) {
+        Verdict::Warn
+    } else if has(Verdict::Skip) {
+        Verdict::Skip
+    } else {
+        Verdict::Pass
+    }
+}
+
+/// What a demand that was not met makes of the verdict, by its level's word.
+fn not_met(level: &str) -> Verdict {
+    match Level::from_word(level) {
+        Some(Level::Should | Level::Field) => Verdict::Warn,
+        Some(Level::Must | Level::May) | None => Verdict::Fail,
+    }
+}
+
+/// What is demanded of every conversation: nothing that is not TLS inside a TLS session, no reply without a command.
+fn always(events: &[Event]) -> Vec<Finding> {
+    let unasked = unasked_replies(events);
+    let finding = |event: &Event, due: &str, came: String| Finding {
+        verdict: Verdict::Fail,
+        seq: event.seq,
+        place: None,
+        due: due.to_owned(),
+        came,
+    };
+    events
+        .iter()
+        .filter_map(|event| match &event.what {
+            What::Plaintext { octets, in_session: true, .. } if event.by == By::Peer => {
+                Some(finding(event, "TLS records, until close_notify", shown(octets)))
+            }
+            What::Reply { reply, .. } if unasked.contains(&event.seq) => {
+                Some(finding(event, "no reply while no command is open", escaped(&reply.octets())))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+fn demands(events: &[Event], variant: &Variant) -> Vec<Finding> {
+    let unasked = unasked_replies(events);
+    let mut findings = Vec::new();
+    for expectation in &variant.expect {
+        let level = expectation.level.unwrap_or(variant.level);
+        let place = expectation.place;
+        let place = Some(Place { line: place.line, column: place.column, length: place.length });
+        let mut found = |seq: usize, due: String, came: String| {
+            findings.push(Finding { verdict: not_met(level.word()), seq, place, due, came });
+        };
+        match &expectation.demand {
+            Demand::Never(pattern) => {
+                let by = (pattern.by.is_none()).then(|| default_by(pattern)).flatten();
+                if let Some(event) = events.iter().find(|event| matches(pattern, event, None, by, &unasked)) {
+                    found(event.seq, format!("never: {}", pattern.kind.word()), told(event));
+                }
+            }
+            Demand::Order(order) => {
+                let mut sent = events.iter().filter_map(|event| match &event.what {
+                    What::Command { verb, .. } => Some((event.seq, verb.as_str())),
+                    _ => None,
+                });
+                for choice in order {
+                    if !sent.any(|(_, verb)| choice.iter().any(|due| due.eq_ignore_ascii_case(verb))) {
+                        let due = format!("{} at its place in the order", choice.join(" or "));
+                        found(events.len().saturating_sub(1), due, "not there".to_owned());
+                        break;
+                    }
+                }
+            }
+            Demand::Count(counts) => {
+                for (verb, due) in counts {
+                    let count = events
+                        .iter()
+                        .filter(|event| matches!(&event.what, What::Command { verb: is, .. } if is.eq_ignore_ascii_case(verb)))
+                        .count();
+                    if count != *due {
+                        let seq = events.len().saturating_sub(1);
+                        found(seq, format!("{verb} {due} times"), format!("{count} times"));
+                    }
+                }
+            }
+            // Of a client under test; this engine has none yet, and the loader admits none in a server scenario.
+            Demand::Client(_) | Demand::FilesIntact => {}
+        }
+    }
+    findings
+}
+
+/// `never` speaks of the subject, but for commands, which are ours where a server is under test.
+fn default_by(pattern: &Pattern) -> Option<ftpspec_scenario::model::By> {
+    use ftpspec_scenario::model::{By as PatternBy, EventKind};
+    (pattern.kind != EventKind::Command).then_some(PatternBy::Peer)
+}
+
+fn told(event: &Event) -> String {
+    match &event.what {
+        What::Plaintext { octets, .. } => shown(octets),
+        What::Reply { reply, .. } => escaped(&reply.octets()),
+        What::Command { line, .. } => line.clone(),
+        _ => "it came".to_owned(),
+    }
+}
+
+fn shown(octets: &[u8]) -> String {
+    let head = &octets[..octets.len().min(SHOWN)];
+    format!("{}   \"{}\"", hex_head(octets, 16), escaped(head))
+}
+
+/// The last reply before an event, for conclusions that a script draws from one.
+fn last_words(events: &[Event], seq: usize) -> String {
+    events[..seq]
+        .iter()
+        .rev()
+        .find_map(|event| match (&event.what, &event.connection) {
+            (What::Reply { reply, .. }, Some(name)) if event.by == By::Peer && is_called(name, CONTROL) => {
+                reply.lines.last().map(|line| escaped(line))
+            }
+            (What::Unmet { came, .. }, _) => Some(came.clone()),
+            _ => None,
+        })
+        .unwrap_or_default()
+}
+
+/// How much of a peer's octets a report quotes.
+const SHOWN: usize = 96;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ftpspec_scenario::model::Effects;
+    use ftpspec_transcript::Log;
+    use ftpspec_wire::{LooksLike, Reply};
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    fn variant() -> Variant {
+        Variant {
+            name: String::new(),
+            choices: Vec::new(),
+            level: Level::Must,
+            effects: Effects::Read,
+            needs: Vec::new(),
+            steps: Vec::new(),
+            server: None,
+            client: None,
+            expect: Vec::new(),
+        }
+    }
+
+    fn unmet(level: &'static str) -> What {
+        let place = Place::default();
+        What::Unmet { act: "reply", why: "code", due: "226".to_owned(), came: "451".to_owned(), level, place }
+    }
+
+    fn leaf(kind: &'static str) -> What {
+        What::Leaf { kind, text: "why".to_owned(), level: "must", place: Place::default() }
+    }
+
+    fn verdict(events: Vec<What>) -> Verdict {
+        let log = Log::new(Instant::now());
+        let control: Arc<str> = Arc::from("control");
+        for what in events {
+            let by = match what {
+                What::Plaintext { .. } | What::Reply { .. } => By::Peer,
+                _ => By::Us,
+            };
+            log.push(Some(&control), by, what);
+        }
+        judge(&log.events(), &variant()).verdict
+    }
+
+    #[test]
+    fn each_verdict_has_its_cause() {
+        let plaintext =
+            |in_session| What::Plaintext { octets: b"550 no".to_vec(), looks_like: LooksLike::Text, in_session };
+        let reply = What::Reply { reply: Reply::new(200, ""), protected: true, to: String::new() };
+        assert_eq!(verdict(vec![]), Verdict::Pass);
+        assert_eq!(verdict(vec![leaf("note")]), Verdict::Pass);
+        assert_eq!(verdict(vec![unmet("must")]), Verdict::Fail);
+        assert_eq!(verdict(vec![unmet("may")]), Verdict::Fail);
+        assert_eq!(verdict(vec![unmet("should")]), Verdict::Warn);
+        assert_eq!(verdict(vec![unmet("field")]), Verdict::Warn);
+        assert_eq!(verdict(vec![leaf("warn"), leaf("skip")]), Verdict::Warn);
+        assert_eq!(verdict(vec![leaf("skip")]), Verdict::Skip);
+        assert_eq!(verdict(vec![unmet("must"), leaf("untestable")]), Verdict::Untestable);
+        assert_eq!(verdict(vec![leaf("untestable"), plaintext(true)]), Verdict::Fail);
+        assert_eq!(verdict(vec![plaintext(false)]), Verdict::Pass);
+        assert_eq!(verdict(vec![reply]), Verdict::Fail);
+        assert_eq!(verdict(vec![unmet("must"), What::Trouble { text: "x".to_owned() }]), Verdict::Error);
+    }
+}

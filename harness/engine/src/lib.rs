@@ -1,0 +1,62 @@
+//! ftpspec as a library: make a subject ready, choose scenarios, play them, and get results.
+//!
+//! ```
+//! use ftpspec::{Catalogue, Effects, Limits, Schedule, Stage, Subject, Verdict, schedule};
+//!
+//! # let runtime = tokio::runtime::Runtime::new()?;
+//! # runtime.block_on(async {
+//! let catalogue = Catalogue::embedded().expect("the embedded scenarios are sound");
+//! let variants = schedule(&catalogue, &["server/data/retr-empty-file@engine=rustls".parse()?])?;
+//! let subject = Subject::Reference { defect: None };     // or Subject::Remote(…): your own server
+//! let stage = Stage::new(subject, catalogue, Limits::default(), Effects::Intrusive, String::new()).await?;
+//! for scheduled in &variants {
+//!     let played = stage.play(&scheduled.scenario, &scheduled.scenario.variants[scheduled.variant], 0).await;
+//!     assert_eq!(played.result.verdict, Verdict::Pass, "{}", scheduled.name());
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).map_err(|error| error.to_string())?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! It prints nothing and knows no report format: [`run`] tells run events, and `ftpspec-report` renders them.
+
+#[cfg(feature = "containers")]
+mod container;
+pub mod diagnose;
+mod error;
+mod evidence;
+mod judge;
+mod probe;
+mod run;
+mod stage;
+mod subject;
+
+pub use error::Trouble;
+pub use ftpspec_net::Limits;
+pub use ftpspec_results::{CaseResult, Exit, Results, RunEvent, Verdict};
+pub use ftpspec_scenario::Catalogue;
+pub use ftpspec_scenario::model::Effects;
+pub use ftpspec_tls::{Engine, Identity, Trust, Version};
+pub use ftpspec_transcript::Secret;
+pub use judge::{Finding, Judgement, judge};
+pub use probe::Probe;
+pub use run::{Schedule, Scheduled, libraries, run};
+pub use stage::{Played, Stage};
+pub use subject::{Remote, Subject};
+
+use ftpspec_scenario::{SelectError, Selector, select};
+
+/// The variants that selectors choose, in their order; no selector chooses the server role.
+///
+/// # Errors
+/// If a selector names nothing.
+pub fn schedule(catalogue: &Catalogue, selectors: &[Selector]) -> Result<Vec<Scheduled>, SelectError> {
+    let selected = select(catalogue, selectors)?;
+    Ok(selected
+        .into_iter()
+        .flat_map(|selected| {
+            let scenario = selected.scenario;
+            selected.variants.into_iter().map(move |variant| Scheduled { scenario: scenario.clone(), variant })
+        })
+        .collect())
+}

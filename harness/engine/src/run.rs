@@ -1,0 +1,323 @@
+//! A whole run: the selected variants, in parallel, in a stable order, told as run events.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use ftpspec_results::{
+    CaseResult, Diagnosis, Fold, Libraries, Plan, Results, Role, RunEvent, StaleEntry, Started, Subject as ToldSubject,
+    Verdict,
+};
+use ftpspec_scenario::Baseline;
+use ftpspec_scenario::model::{Act, Scenario, Script};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::probe::still_lives;
+use crate::stage::Stage;
+use crate::subject::Subject;
+
+/// What is to be played, and how.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    /// The variants, in their order.
+    pub variants: Vec<Scheduled>,
+    /// How many are played at once.
+    pub jobs: usize,
+    /// How often each is played.
+    pub repeat: usize,
+    /// Whether the first red one ends the run.
+    pub fail_fast: bool,
+    /// Whether warnings are red.
+    pub strict: bool,
+    /// Known deviations.
+    pub baseline: Option<Arc<Baseline>>,
+    /// Today, as `YYYY-MM-DD`, for entries that expire.
+    pub today: String,
+}
+
+/// One variant of one scenario.
+#[derive(Debug, Clone)]
+pub struct Scheduled {
+    /// The scenario.
+    pub scenario: Arc<Scenario>,
+    /// Which of its variants.
+    pub variant: usize,
+}
+
+impl Scheduled {
+    /// `ID@VARIANT`, or the id alone.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let variant = &self.scenario.variants[self.variant].name;
+        if variant.is_empty() { self.scenario.id.clone() } else { format!("{}@{variant}", self.scenario.id) }
+    }
+
+    /// The name without the engine: variants that differ in nothing else must agree.
+    fn twin(&self) -> (String, Vec<(String, String)>) {
+        let choices = &self.scenario.variants[self.variant].choices;
+        (self.scenario.id.clone(), choices.iter().filter(|(axis, _)| axis != "engine").cloned().collect())
+    }
+}
+
+/// Plays everything; `tell` is called with each run event, in the order in which they happen. `stop` ends the run early
+/// when it becomes true: what is being played ends, nothing new begins.
+pub async fn run(stage: Arc<Stage>, schedule: Schedule, stop: watch::Receiver<bool>, mut tell: impl FnMut(&RunEvent)) -> Option<Results> {
+    let mut fold = Fold::new();
+    let mut say = |event: RunEvent| {
+        fold.push(&event);
+        tell(&event);
+    };
+    let began = Instant::now();
+    say(RunEvent::RunStarted {
+        plan: plan(&schedule, &stage),
+        subject: told_subject(&stage),
+        libraries: libraries(),
+        started: Started::from(SystemTime::now()),
+    });
+    say(RunEvent::ProbeFinished { lines: stage.probe().lines.clone() });
+    if let Some(text) = &stage.probe().unreachable {
+        say(RunEvent::Trouble { text: format!("there is no FTP server to test: {text}") });
+        say(RunEvent::RunFinished { duration_ms: millis(began), stale: Vec::new() });
+        return fold.results();
+    }
+    if let Some(text) = &stage.probe().shut_out {
+        say(RunEvent::Trouble { text: format!("no session came about: {text}") });
+    }
+
+    let (sender, mut results) = mpsc::unbounded_channel();
+    let groups = groups(&schedule);
+    let work = tokio::spawn(work(Arc::clone(&stage), groups, schedule.jobs, sender, stop.clone()));
+    let mut played = Vec::new();
+    while let Some(told) = results.recv().await {
+        match told {
+            Told::Started(id, variant) => say(RunEvent::CaseStarted { id, variant }),
+            Told::Line(id, variant, line) => say(RunEvent::Transcript { id, variant, line }),
+            Told::Finished(mut result) => {
+                if let Some(baseline) = &schedule.baseline {
+                    know(&mut result, baseline, &schedule.today);
+                }
+                let red = result.is_red(schedule.strict);
+                played.push((result.id.clone(), result.variant.clone(), result.verdict, result.diagnosis.clone()));
+                say(RunEvent::CaseFinished(result));
+                if red && schedule.fail_fast {
+                    work.abort();
+                    break;
+                }
+            }
+        }
+    }
+    // Its panics are ours to show; an abort is our own doing.
+    if let Err(error) = work.await {
+        if error.is_panic() {
+            say(RunEvent::Trouble { text: "the harness panicked while it played".to_owned() });
+        }
+    }
+    let cut_short = *stop.borrow();
+    if !cut_short && !matches!(stage.host.subject, Subject::Reference { .. }) && stage.probe().shut_out.is_none() {
+        if let Err(text) = still_lives(&stage).await {
+            say(RunEvent::Trouble { text: format!("the subject does not serve a plain login any more: {text}") });
+        }
+    }
+    let stale = schedule.baseline.as_ref().map_or_else(Vec::new, |baseline| stale(baseline, &played, &schedule.today));
+    say(RunEvent::RunFinished { duration_ms: millis(began), stale });
+    fold.results()
+}
+
+enum Told {
+    Started(String, String),
+    Line(String, String, String),
+    Finished(Box<CaseResult>),
+}
+
+/// A group is what the two engines make of the same thing: it is played by one task, so that they can be compared.
+type Group = Vec<(usize, Scheduled)>;
+
+fn groups(schedule: &Schedule) -> VecDeque<Group> {
+    let mut order = Vec::new();
+    let mut groups: BTreeMap<_, Group> = BTreeMap::new();
+    let repeated = (0..schedule.repeat.max(1)).flat_map(|time| schedule.variants.iter().map(move |it| (time, it)));
+    for (index, (time, scheduled)) in repeated.enumerate() {
+        let key = (time, scheduled.twin());
+        if !groups.contains_key(&key) {
+            order.push(key.clone());
+        }
+        groups.entry(key).or_default().push((index, scheduled.clone()));
+    }
+    order.into_iter().filter_map(|key| groups.remove(&key)).collect()
+}
+
+async fn work(
+    stage: Arc<Stage>,
+    groups: VecDeque<Group>,
+    jobs: usize,
+    sender: mpsc::UnboundedSender<Told>,
+    stop: watch::Receiver<bool>,
+) {
+    let (alone, mut shared): (VecDeque<_>, VecDeque<_>) =
+        groups.into_iter().partition(|group| group.iter().any(|(_, scheduled)| scheduled.scenario.alone));
+    let mut tasks = JoinSet::new();
+    loop {
+        while tasks.len() < jobs.max(1) && !*stop.borrow() {
+            let Some(group) = shared.pop_front() else { break };
+            tasks.spawn(play_group(Arc::clone(&stage), group, sender.clone(), stop.clone()));
+        }
+        if tasks.join_next().await.is_none() {
+            break;
+        }
+    }
+    // What wants the subject for itself comes last, one after another.
+    for group in alone {
+        if !*stop.borrow() {
+            play_group(Arc::clone(&stage), group, sender.clone(), stop.clone()).await;
+        }
+    }
+}
+
+async fn play_group(
+    stage: Arc<Stage>,
+    group: Group,
+    sender: mpsc::UnboundedSender<Told>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut results = Vec::new();
+    for (index, scheduled) in group {
+        let scenario = &scheduled.scenario;
+        let variant = &scenario.variants[scheduled.variant];
+        _ = sender.send(Told::Started(scenario.id.clone(), variant.name.clone()));
+        let played = tokio::select! {
+            played = stage.play(scenario, variant, index) => played,
+            _ = stop.wait_for(|stopped| *stopped) => return,
+        };
+        for line in &played.result.transcript {
+            _ = sender.send(Told::Line(scenario.id.clone(), variant.name.clone(), line.clone()));
+        }
+        results.push(played.result);
+    }
+    compare(&stage, &mut results);
+    for result in results {
+        // Nobody listens any more once the run has been ended.
+        _ = sender.send(Told::Finished(Box::new(result)));
+    }
+}
+
+/// Where the two engines disagree against our own reference, the harness is suspect; on any other subject both verdicts
+/// stand, with a note.
+fn compare(stage: &Stage, results: &mut [CaseResult]) {
+    let settled: Vec<_> = results.iter().filter(|result| result.verdict != Verdict::Skip).collect();
+    let Some(first) = settled.first() else { return };
+    if settled.iter().all(|result| result.verdict == first.verdict) {
+        return;
+    }
+    let text = settled.iter().map(|result| format!("{}: {}", result.variant, result.verdict)).collect::<Vec<_>>().join("; ");
+    for result in results.iter_mut().filter(|result| result.verdict != Verdict::Skip) {
+        if stage.host.is_correct_reference() {
+            result.verdict = Verdict::Error;
+            result.reason = Some(format!("harness: the two engines disagree ({text})"));
+            result.diagnosis = Some(Diagnosis {
+                id: "engines-disagree".to_owned(),
+                text: format!("The two TLS engines come to different verdicts against our own reference: {text}."),
+                at_fault: ftpspec_results::AtFault::Harness,
+            });
+        } else {
+            result.notes.push(format!("the two engines see it differently: {text}"));
+        }
+    }
+}
+
+fn know(result: &mut CaseResult, baseline: &Baseline, today: &str) {
+    let entry = baseline.entries.iter().find(|entry| {
+        entry.covers(&result.id, &result.variant)
+            && result.diagnosis.as_ref().is_some_and(|diagnosis| diagnosis.id == entry.diagnosis)
+            && entry.until.as_deref().is_none_or(|until| until >= today)
+    });
+    if let Some(entry) = entry.filter(|_| result.verdict.can_be_known()) {
+        let known = ftpspec_results::Known { reason: entry.reason.clone(), until: entry.until.clone() };
+        result.known = Some(known);
+    }
+}
+
+type Outcome = (String, String, Verdict, Option<Diagnosis>);
+
+/// Entries that hold no more. Judged are only those whose id and variant this run has played.
+fn stale(baseline: &Baseline, played: &[Outcome], today: &str) -> Vec<StaleEntry> {
+    let mut stale = Vec::new();
+    for entry in &baseline.entries {
+        let covered: Vec<_> = played.iter().filter(|(id, variant, ..)| entry.covers(id, variant)).collect();
+        let ran = played.iter().any(|(id, ..)| *id == entry.id);
+        let why = if entry.until.as_deref().is_some_and(|until| until < today) && !covered.is_empty() {
+            Some(format!("expired on {}", entry.until.as_deref().unwrap_or_default()))
+        } else if covered.is_empty() {
+            (ran && entry.variant == "*").then(|| "matches no variant".to_owned())
+        } else {
+            let holds = |(_, _, verdict, diagnosis): &&&Outcome| {
+                verdict.can_be_known() && diagnosis.as_ref().is_some_and(|told| told.id == entry.diagnosis)
+            };
+            let learnt = covered.iter().any(|(_, _, verdict, _)| *verdict != Verdict::Skip);
+            let holds = covered.iter().any(|outcome| holds(&outcome));
+            (learnt && !holds).then(|| {
+                let verdicts: Vec<_> = covered.iter().map(|(_, _, verdict, _)| verdict.as_str()).collect();
+                format!("it does not fail with {} any more ({})", entry.diagnosis, verdicts.join(", "))
+            })
+        };
+        if let Some(why) = why {
+            stale.push(StaleEntry { id: entry.id.clone(), variant: entry.variant.clone(), why });
+        }
+    }
+    stale
+}
+
+fn plan(schedule: &Schedule, stage: &Stage) -> Plan {
+    let mut ids: Vec<_> = schedule.variants.iter().map(|scheduled| &scheduled.scenario.id).collect();
+    ids.dedup();
+    let repeat = schedule.repeat.max(1);
+    let connections: usize = schedule
+        .variants
+        .iter()
+        .map(|scheduled| connections(&scheduled.scenario.variants[scheduled.variant].steps))
+        .sum();
+    // Measured: some 40 ms a variant on two cores against our own peers; a remote one adds its round trips.
+    let each: u64 = if matches!(stage.host.subject, Subject::Remote(_)) { 500 } else { 40 };
+    let variants = schedule.variants.len() * repeat;
+    let millis = each * u64::try_from(variants).unwrap_or(u64::MAX) / u64::try_from(schedule.jobs.max(1)).unwrap_or(1);
+    Plan {
+        scenarios: ids.len(),
+        variants,
+        connections: connections * repeat,
+        seconds_estimate: millis.div_ceil(1000).max(1),
+    }
+}
+
+/// How many TCP connections a script makes, about.
+fn connections(script: &Script) -> usize {
+    script
+        .iter()
+        .map(|step| match &step.act {
+            Act::Connect(_) | Act::Login(_) | Act::Open(_) => 1,
+            Act::Judged { script, .. } | Act::Within { script, .. } => connections(script),
+            _ => 0,
+        })
+        .sum()
+}
+
+fn told_subject(stage: &Stage) -> ToldSubject {
+    let address = match &stage.host.subject {
+        Subject::Remote(remote) => format!("{}:{}", remote.host, remote.port),
+        // Each variant has a server of its own, on a free port.
+        Subject::Reference { .. } => "127.0.0.1:0".to_owned(),
+        #[cfg(feature = "containers")]
+        Subject::Container { .. } => "127.1.0.0:2121".to_owned(),
+    };
+    ToldSubject { role: Role::Server, name: stage.host.name(), version: stage.version(), address }
+}
+
+/// The versions of the two TLS libraries.
+#[must_use]
+pub fn libraries() -> Libraries {
+    let (rustls, openssl) = ftpspec_tls::library_versions();
+    Libraries { rustls, openssl }
+}
+
+fn millis(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

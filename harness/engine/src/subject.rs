@@ -1,0 +1,316 @@
+//! The software under test, and how to reach it in the configuration that a variant needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use ftpspec_net::{Limits, Names};
+use ftpspec_peers::pki::{self, Pki};
+use ftpspec_peers::reference::{FIXTURES_FOLDER, ReferenceServer, ReferenceSettings, SCRATCH_FOLDER};
+use ftpspec_play::fixture::{self, FIXTURES};
+use ftpspec_scenario::model::{Capability, Defect};
+use ftpspec_scenario::settings::ServerSettings;
+use ftpspec_tls::{Engine, Identity, Trust};
+use ftpspec_transcript::Secret;
+use sha2::{Digest, Sha256};
+
+#[cfg(feature = "containers")]
+use crate::container::Containers;
+use crate::error::Trouble;
+
+/// Which server is under test.
+#[derive(Debug, Clone)]
+pub enum Subject {
+    /// The embedded reference server, with a defect if one is named.
+    Reference {
+        /// The lie that it tells.
+        defect: Option<Arc<Defect>>,
+    },
+    /// A server in a container, from `docker/NAME`.
+    #[cfg(feature = "containers")]
+    Container {
+        /// The folder's name.
+        peer: String,
+        /// The Debian suite it is built from.
+        suite: String,
+    },
+    /// A server that runs somewhere.
+    Remote(Remote),
+}
+
+/// A server that runs somewhere, given by address.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    /// Its name as the user gave it.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Where to connect, if that is not what the name says.
+    pub connect_to: Option<SocketAddr>,
+    /// TLS from the first octet.
+    pub implicit: bool,
+    /// Who logs in; none: only scenarios without a login are played.
+    pub user: Option<String>,
+    /// Their password.
+    pub password: Option<Secret>,
+    /// Whose certificates are accepted.
+    pub trust: Trust,
+    /// The client certificate that is shown where a scenario wants one.
+    pub identity: Option<Identity>,
+}
+
+/// What a variant plays against.
+pub(crate) struct Endpoint {
+    pub(crate) address: SocketAddr,
+    pub(crate) implicit: bool,
+    pub(crate) user: Option<String>,
+    pub(crate) password: Secret,
+    pub(crate) server_name: String,
+    pub(crate) trust: Trust,
+    pub(crate) identities: BTreeMap<String, Identity>,
+    /// Paths of fixtures on the subject.
+    pub(crate) fixtures: BTreeMap<String, String>,
+    /// Keeps the subject alive, if it is ours.
+    pub(crate) reference: Option<ReferenceServer>,
+    #[cfg(feature = "containers")]
+    pub(crate) _container: Option<Arc<ftpspec_peers::containers::RunningPeer>>,
+}
+
+/// Why there is no endpoint for a variant.
+pub(crate) enum NoEndpoint {
+    /// The subject has no such configuration.
+    Lacks(String),
+    /// It could not be brought up.
+    Trouble(Trouble),
+}
+
+/// A subject, made ready: what it is called, and where variants find it.
+pub(crate) struct Host {
+    pub(crate) subject: Subject,
+    pub(crate) pki: Arc<Pki>,
+    pub(crate) names: Names,
+    password: Secret,
+    limits: Limits,
+    #[cfg(feature = "containers")]
+    containers: Option<Containers>,
+}
+
+/// The user of our own peers.
+const USER: &str = "ftpspec";
+
+/// SNI, and the name that our own peers' certificates bear.
+const OWN_NAME: &str = "localhost";
+
+impl Host {
+    pub(crate) async fn new(subject: Subject, limits: Limits) -> Result<Self, Trouble> {
+        let pki = Arc::new(Pki::cached().map_err(|error| Trouble::new("the test PKI", &error))?);
+        let names = names(&pki)?;
+        let password = Secret::new(&random_word()?);
+        #[cfg(feature = "containers")]
+        let containers = match &subject {
+            Subject::Container { peer, suite } => {
+                Some(Containers::new(peer, suite, pki.dir(), USER, &password).await?)
+            }
+            _ => None,
+        };
+        Ok(Self {
+            subject,
+            pki,
+            names,
+            password,
+            limits,
+            #[cfg(feature = "containers")]
+            containers,
+        })
+    }
+
+    /// The endpoint that provides what is needed; `engine` is that of our side.
+    pub(crate) async fn endpoint(
+        &self,
+        needs: &[Capability],
+        engine: Option<Engine>,
+    ) -> Result<Endpoint, NoEndpoint> {
+        let needs: BTreeSet<_> = needs.iter().copied().filter(|need| need.is_configured()).collect();
+        match &self.subject {
+            Subject::Reference { defect } => self.reference(defect.as_deref(), &needs, engine),
+            #[cfg(feature = "containers")]
+            Subject::Container { .. } => {
+                let containers = self.containers.as_ref().expect("made with the host");
+                let (peer, implicit) = containers.providing(&needs).await?;
+                let endpoint = self.own(peer.address(), implicit).map_err(NoEndpoint::Trouble)?;
+                Ok(Endpoint { _container: Some(peer), ..endpoint })
+            }
+            Subject::Remote(remote) => remote_endpoint(remote, &needs).await,
+        }
+    }
+
+    fn reference(
+        &self,
+        defect: Option<&Defect>,
+        needs: &BTreeSet<Capability>,
+        engine: Option<Engine>,
+    ) -> Result<Endpoint, NoEndpoint> {
+        let trouble = |what: &str, error: &dyn std::error::Error| NoEndpoint::Trouble(Trouble::new(what, error));
+        let mut settings = ServerSettings::default();
+        for need in needs {
+            settings.provide(*need);
+        }
+        let mut rules = Vec::new();
+        if let Some(defect) = defect {
+            for (setting, value) in &defect.script.settings {
+                settings.set(setting, value).map_err(|error| trouble("the defect", &error))?;
+            }
+            rules.clone_from(&defect.script.rules);
+        }
+        // Checked before it starts: a server that greets in the clear is one on an implicit port all the same.
+        let implicit = needs.contains(&Capability::ImplicitTls);
+        let server = ReferenceServer::start(ReferenceSettings {
+            ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 0,
+            // The engine that we are not, so that each run also crosses the two libraries.
+            engine: engine.map_or(Engine::Openssl, Engine::other),
+            settings,
+            rules,
+            user: USER.to_owned(),
+            password: self.password.clone(),
+            pki: Arc::clone(&self.pki),
+            limits: self.limits,
+        })
+        .map_err(|error| trouble("the reference server", &error))?;
+        let endpoint = self.own(server.address(), implicit).map_err(NoEndpoint::Trouble)?;
+        Ok(Endpoint { reference: Some(server), ..endpoint })
+    }
+
+    /// An endpoint that is ours: its files, user and certificates are known.
+    fn own(&self, address: SocketAddr, implicit: bool) -> Result<Endpoint, Trouble> {
+        let pki = |error: &dyn std::error::Error| Trouble::new("the test PKI", error);
+        let mut identities = BTreeMap::new();
+        for name in ["client-a", "client-b", "client-foreign"] {
+            identities.insert(name.to_owned(), self.pki.identity(name).map_err(|error| pki(&error))?);
+        }
+        Ok(Endpoint {
+            address,
+            implicit,
+            user: Some(USER.to_owned()),
+            password: self.password.clone(),
+            server_name: OWN_NAME.to_owned(),
+            trust: Trust::Roots(self.pki.ca_pem().map_err(|error| pki(&error))?),
+            identities,
+            fixtures: fixture_paths(),
+            reference: None,
+            #[cfg(feature = "containers")]
+            _container: None,
+        })
+    }
+
+    /// The name that reports give the subject.
+    pub(crate) fn name(&self) -> String {
+        match &self.subject {
+            Subject::Reference { defect: None } => "reference".to_owned(),
+            Subject::Reference { defect: Some(defect) } => format!("reference with {}", defect.name),
+            #[cfg(feature = "containers")]
+            Subject::Container { peer, .. } => peer.clone(),
+            Subject::Remote(remote) => remote.host.clone(),
+        }
+    }
+
+    /// Whether the harness must agree with itself here: the subject is our own, and tells no lie.
+    pub(crate) fn is_correct_reference(&self) -> bool {
+        matches!(self.subject, Subject::Reference { defect: None })
+    }
+
+    /// The subject's version, where it tells one.
+    pub(crate) fn version(&self) -> Option<String> {
+        match &self.subject {
+            Subject::Reference { .. } => Some(env!("CARGO_PKG_VERSION").to_owned()),
+            #[cfg(feature = "containers")]
+            Subject::Container { .. } => self.containers.as_ref().and_then(Containers::version),
+            Subject::Remote(_) => None,
+        }
+    }
+}
+
+async fn remote_endpoint(remote: &Remote, needs: &BTreeSet<Capability>) -> Result<Endpoint, NoEndpoint> {
+    for need in needs {
+        let provided = match need {
+            Capability::ImplicitTls => remote.implicit,
+            _ => false,
+        };
+        if !provided {
+            return Err(NoEndpoint::Lacks(format!("{need}: nothing says that this endpoint is set up so")));
+        }
+    }
+    let address = match remote.connect_to {
+        Some(address) => address,
+        None => {
+            let trouble = |error: &std::io::Error| {
+                NoEndpoint::Trouble(Trouble { text: format!("the name {} cannot be resolved: {error}", remote.host) })
+            };
+            let mut found = tokio::net::lookup_host((remote.host.as_str(), remote.port))
+                .await
+                .map_err(|error| trouble(&error))?;
+            found.next().ok_or_else(|| trouble(&std::io::ErrorKind::NotFound.into()))?
+        }
+    };
+    Ok(Endpoint {
+        address,
+        implicit: remote.implicit,
+        user: remote.user.clone(),
+        password: remote.password.clone().unwrap_or_else(|| Secret::new("")),
+        server_name: remote.host.clone(),
+        trust: remote.trust.clone(),
+        identities: remote.identity.iter().map(|it| ("client-a".to_owned(), it.clone())).collect(),
+        fixtures: fixture_paths(),
+        reference: None,
+        #[cfg(feature = "containers")]
+        _container: None,
+    })
+}
+
+/// Where our own peers keep the fixtures.
+fn fixture_paths() -> BTreeMap<String, String> {
+    FIXTURES
+        .iter()
+        .map(|fixture| (fixture.name.to_owned(), format!("{FIXTURES_FOLDER}/{}", fixture.file)))
+        .collect()
+}
+
+/// Writes the fixtures into a folder, for peers that have a disk.
+pub(crate) fn write_fixtures(folder: &Path) -> std::io::Result<()> {
+    for fixture in FIXTURES {
+        let path = folder.join(fixture.file);
+        match fixture::content(fixture.name) {
+            Some(octets) => std::fs::write(path, octets)?,
+            None if fixture.name == "empty-directory" => std::fs::create_dir(path)?,
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// A fresh path for an upload.
+pub(crate) fn upload_path() -> Result<String, Trouble> {
+    Ok(format!("{SCRATCH_FOLDER}/{}.bin", random_word()?))
+}
+
+/// Certificates of the test PKI by their digest.
+fn names(pki: &Pki) -> Result<Names, Trouble> {
+    let trouble = |error: &dyn std::error::Error| Trouble::new("the test PKI", error);
+    let mut known = BTreeMap::new();
+    for name in pki::names().map_err(|error| trouble(&error))? {
+        let Ok(identity) = pki.identity(&name) else { continue };
+        let chain = openssl::x509::X509::stack_from_pem(&identity.chain_pem).map_err(|error| trouble(&error))?;
+        if let Some(leaf) = chain.first() {
+            known.insert(Sha256::digest(leaf.to_der().map_err(|error| trouble(&error))?).to_vec(), name);
+        }
+    }
+    Ok(Arc::new(move |der: &[u8]| known.get(Sha256::digest(der).as_slice()).cloned()))
+}
+
+/// Sixteen hexadecimal digits that nobody can guess.
+fn random_word() -> Result<String, Trouble> {
+    let mut octets = [0; 8];
+    openssl::rand::rand_bytes(&mut octets).map_err(|error| Trouble::new("random octets", &error))?;
+    Ok(hex::encode(octets))
+}

@@ -1,0 +1,740 @@
+//! The task behind a connection: reads, cuts, feeds the machine, logs, writes. It decides nothing but politeness.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ftpspec_tls::{By as TlsBy, ClientCertificateUse, Fact, Failure, FailureKind, Machine, State};
+use ftpspec_transcript::{By, Handshake, Log, What};
+use ftpspec_wire::{
+    ClientHello, Command, Cut, LineReader, LooksLike, RecordReader, ReplyReader, escaped, header, looks_like,
+};
+use sha2::{Digest, Sha256};
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::limits::{LINGER, PAYLOAD_CHUNK, PLAINTEXT_GATHERED, PLAINTEXT_KEPT, READ_CHUNK, READS_IN_A_ROW};
+use crate::{Act, Broken, Carries, Early, Names, Order, Received, Setup};
+
+pub(crate) struct Driver {
+    socket: TcpStream,
+    name: Arc<str>,
+    carries: Carries,
+    log: Arc<Log>,
+    names: Names,
+    keep: usize,
+    shared: Arc<Mutex<Received>>,
+    orders: mpsc::UnboundedReceiver<Order>,
+
+    tls: Tls,
+    identity: Option<String>,
+    replies: ReplyReader,
+    lines: LineReader,
+    /// Commands that have had no final reply yet.
+    asked: VecDeque<String>,
+    command_wanted: bool,
+
+    out: Vec<u8>,
+    payload: Option<(Arc<[u8]>, usize)>,
+    waiting: Vec<oneshot::Sender<Result<(), Broken>>>,
+    fin: Option<Fin>,
+    held: bool,
+    /// Nothing has said yet whether TLS or plaintext is due: octets wait in the socket.
+    undecided: bool,
+    mute: bool,
+    read_ended: bool,
+    write_ended: bool,
+    /// Until when we read on, once nobody holds the connection any more.
+    lingers: Option<Instant>,
+
+    incoming: Tally,
+    outgoing: Tally,
+    suspect: Vec<u8>,
+    suspect_since: Option<Instant>,
+}
+
+/// A FIN that waits until everything before it is out.
+#[derive(Clone, Copy)]
+struct Fin {
+    polite: bool,
+}
+
+enum Tls {
+    None,
+    /// We put octets past TLS: records are cut, and not decrypted.
+    Observed(RecordReader),
+    Driven {
+        machine: Box<dyn Machine>,
+        records: RecordReader,
+    },
+    /// Something that is not TLS came before the handshake was done: the rest is plaintext too.
+    Broken,
+}
+
+/// What one direction has carried.
+#[derive(Default)]
+struct Tally {
+    count: u64,
+    hash: Sha256,
+    protected: bool,
+    told: bool,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        socket: TcpStream,
+        setup: Setup,
+        shared: Arc<Mutex<Received>>,
+        orders: mpsc::UnboundedReceiver<Order>,
+    ) -> Self {
+        let Setup { name, carries, log, keep, names } = setup;
+        Self {
+            socket,
+            name,
+            carries,
+            log,
+            names,
+            keep,
+            shared,
+            orders,
+            tls: Tls::None,
+            identity: None,
+            replies: ReplyReader::new(),
+            lines: LineReader::new(),
+            // The greeting answers nothing.
+            asked: VecDeque::from([String::new()]),
+            command_wanted: false,
+            out: Vec::new(),
+            payload: None,
+            waiting: Vec::new(),
+            fin: None,
+            held: false,
+            // A client's ClientHello may come before the server's script gets to its handshake.
+            undecided: carries == Carries::Data,
+            mute: false,
+            read_ended: false,
+            write_ended: false,
+            lingers: None,
+            incoming: Tally::default(),
+            outgoing: Tally::default(),
+            suspect: Vec::new(),
+            suspect_since: None,
+        }
+    }
+
+    pub(crate) async fn run(mut self) {
+        let mut chunk = vec![0; READ_CHUNK];
+        loop {
+            self.pump();
+            if self.read_ended && self.write_ended {
+                break;
+            }
+            let gathered = self.suspect_since.map_or_else(Instant::now, |since| since + PLAINTEXT_GATHERED);
+            let lingered = self.lingers.unwrap_or_else(Instant::now);
+            tokio::select! {
+                order = self.orders.recv(), if self.lingers.is_none() => match order {
+                    Some(order) => self.obey(order),
+                    None => self.let_go(),
+                },
+                () = tokio::time::sleep_until(lingered), if self.lingers.is_some() => break,
+                ready = self.socket.readable(), if !self.held && !self.undecided && !self.read_ended => match ready {
+                    Ok(()) => self.read(&mut chunk),
+                    Err(_) => self.reset(),
+                },
+                // Whether it was octets or a payload's next part that waited, pumping sends it.
+                ready = self.socket.writable(), if self.has_output() => if ready.is_err() {
+                    self.reset();
+                },
+                () = tokio::time::sleep_until(gathered), if self.suspect_since.is_some() => self.tell_suspect(),
+            }
+        }
+    }
+
+    // Orders.
+
+    fn obey(&mut self, order: Order) {
+        let Order { acts, done } = order;
+        let mut result = Ok(());
+        for act in acts {
+            result = self.carry_out(act);
+            if result.is_err() {
+                break;
+            }
+        }
+        self.settle();
+        match result {
+            // Resolved once everything is out.
+            Ok(()) => self.waiting.push(done),
+            Err(broken) => _ = done.send(Err(broken)),
+        }
+    }
+
+    fn carry_out(&mut self, act: Act) -> Result<(), Broken> {
+        if !matches!(act, Act::Hold | Act::Release | Act::Mute) {
+            self.undecided = false;
+        }
+        match act {
+            Act::Read => Ok(()),
+            Act::Write { octets, verb } => {
+                if let Some(verb) = verb {
+                    self.asked.push_back(verb);
+                }
+                self.send(&octets)
+            }
+            Act::Raw { octets, observe } => {
+                self.writable()?;
+                self.settle();
+                if observe && matches!(self.tls, Tls::None) {
+                    self.tls = Tls::Observed(RecordReader::new());
+                }
+                if self.carries == Carries::Data {
+                    self.outgoing.add(&octets, false);
+                }
+                self.out.extend_from_slice(&octets);
+                Ok(())
+            }
+            Act::StartTls { machine, identity, early } => self.start_tls(machine, identity, early),
+            Act::CloseNotify | Act::Clear => {
+                if self.writable().is_ok() { self.close_notify(false) } else { Ok(()) }
+            }
+            Act::DropEarly => {
+                _ = self.lines.take_rest();
+                Ok(())
+            }
+            Act::Fin => {
+                // An end that politeness has made already is made.
+                if self.writable().is_ok() {
+                    self.fin = Some(Fin { polite: false });
+                }
+                Ok(())
+            }
+            Act::Rst => {
+                self.push(By::Us, What::Rst);
+                // Linger zero makes the close a reset; nothing that is still queued is sent.
+                _ = SockRef::from(&self.socket).set_linger(Some(std::time::Duration::ZERO));
+                self.out.clear();
+                self.payload = None;
+                self.read_ended = true;
+                self.write_ended = true;
+                Ok(())
+            }
+            Act::Payload(octets) => {
+                self.writable()?;
+                self.payload = Some((octets, 0));
+                Ok(())
+            }
+            Act::Record { content_type, octets } => match &mut self.tls {
+                Tls::Driven { machine, .. } => {
+                    machine.send_record(content_type, &octets).map_err(|error| Broken::Tls(error.to_string()))
+                }
+                _ => Err(Broken::Tls("no TLS on this connection".to_owned())),
+            },
+            Act::Hold => {
+                self.held = true;
+                Ok(())
+            }
+            Act::Release => {
+                self.held = false;
+                Ok(())
+            }
+            Act::Mute => {
+                self.mute = true;
+                Ok(())
+            }
+            Act::NextCommand => {
+                self.command_wanted = true;
+                self.next_command();
+                Ok(())
+            }
+        }
+    }
+
+    fn start_tls(&mut self, machine: Box<dyn Machine>, identity: Option<String>, early: Early) -> Result<(), Broken> {
+        self.writable()?;
+        self.identity = identity;
+        self.incoming.protected = true;
+        self.outgoing.protected = true;
+        let mut rest = match self.carries {
+            Carries::Replies => self.replies.take_rest(),
+            Carries::Commands => self.lines.take_rest(),
+            Carries::Data => Vec::new(),
+        };
+        if early == Early::Kept {
+            self.lines.push(&rest);
+            rest.clear();
+        }
+        self.push(By::Us, What::HandshakeStarted);
+        self.tls = Tls::Driven { machine, records: RecordReader::new() };
+        self.settle();
+        if !rest.is_empty() {
+            self.received(&rest);
+        }
+        Ok(())
+    }
+
+    /// Sends application octets in the protection in force.
+    fn send(&mut self, octets: &[u8]) -> Result<(), Broken> {
+        self.writable()?;
+        if self.carries == Carries::Data {
+            let protected = self.outgoing.protected;
+            self.outgoing.add(octets, protected);
+            self.push(By::Us, What::Octets { count: octets.len() as u64, protected });
+        }
+        match &mut self.tls {
+            Tls::Driven { machine, .. } if !machine.we_closed() => {
+                machine.write(octets).map_err(|error| Broken::Tls(error.to_string()))?;
+            }
+            _ => self.out.extend_from_slice(octets),
+        }
+        Ok(())
+    }
+
+    fn close_notify(&mut self, polite: bool) -> Result<(), Broken> {
+        self.writable()?;
+        // Where there is no TLS there is nothing to close: one script serves both protection levels.
+        let Tls::Driven { machine, .. } = &mut self.tls else { return Ok(()) };
+        if machine.state() != State::Open || machine.we_closed() {
+            return Ok(());
+        }
+        machine.send_close_notify();
+        self.take_facts(polite);
+        Ok(())
+    }
+
+    fn writable(&self) -> Result<(), Broken> {
+        if self.write_ended || self.fin.is_some() { Err(Broken::Closed) } else { Ok(()) }
+    }
+
+    /// Nobody holds the connection any more: a FIN, and reading to the end, so that no RST is of our making.
+    fn let_go(&mut self) {
+        self.lingers = Some(Instant::now() + LINGER);
+        self.held = false;
+        self.undecided = false;
+        if !self.write_ended && self.fin.is_none() {
+            self.fin = Some(Fin { polite: true });
+        }
+    }
+
+    // The socket.
+
+    fn read(&mut self, chunk: &mut [u8]) {
+        for _ in 0..READS_IN_A_ROW {
+            match self.socket.try_read(chunk) {
+                Ok(0) => return self.peer_fin(),
+                Ok(count) => self.received(&chunk[..count]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return self.reset(),
+            }
+        }
+    }
+
+    fn has_output(&self) -> bool {
+        !self.write_ended && (!self.out.is_empty() || self.payload.is_some())
+    }
+
+    fn write(&mut self) {
+        match self.socket.try_write(&self.out) {
+            Ok(count) => _ = self.out.drain(..count),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(_) => {
+                // Reading may still give what the peer sent before it went: a reset shows itself there.
+                self.write_ended = true;
+                self.out.clear();
+                self.payload = None;
+                for done in self.waiting.drain(..) {
+                    _ = done.send(Err(Broken::Closed));
+                }
+            }
+        }
+    }
+
+    /// Moves what is to be sent towards the socket, and tells those who wait when it is out.
+    fn pump(&mut self) {
+        while self.out.len() < PAYLOAD_CHUNK {
+            let Some((payload, at)) = self.payload.take() else { break };
+            let end = payload.len().min(at + PAYLOAD_CHUNK);
+            let failed = self.send(&payload[at..end]).is_err();
+            self.settle();
+            if !failed && end < payload.len() {
+                self.payload = Some((payload, end));
+            }
+        }
+        // The first attempt is made at once: what was ordered together leaves in one write.
+        if !self.out.is_empty() && !self.write_ended {
+            self.write();
+        }
+        if !self.out.is_empty() || self.payload.is_some() {
+            return;
+        }
+        if let Some(Fin { polite }) = self.fin
+            && !self.write_ended {
+                self.tell_content(By::Us);
+                let fin = What::Fin { inside_record: false };
+                if polite {
+                    self.log.push_polite(Some(&self.name), fin);
+                } else {
+                    self.push(By::Us, fin);
+                }
+                _ = SockRef::from(&self.socket).shutdown(std::net::Shutdown::Write);
+                self.write_ended = true;
+            }
+        for done in self.waiting.drain(..) {
+            _ = done.send(Ok(()));
+        }
+    }
+
+    fn peer_fin(&mut self) {
+        self.read_ended = true;
+        self.tell_suspect();
+        let inside_record = match &mut self.tls {
+            Tls::Driven { machine, records } => {
+                machine.transport_end();
+                records.inside_record() && !machine.peer_closed()
+            }
+            Tls::Observed(records) => records.inside_record(),
+            Tls::None | Tls::Broken => false,
+        };
+        self.tell_content(By::Peer);
+        self.push(By::Peer, What::Fin { inside_record });
+        self.settle();
+        if !self.mute && !self.write_ended && self.fin.is_none() {
+            _ = self.close_notify(true);
+            self.settle();
+            self.fin = Some(Fin { polite: true });
+        }
+    }
+
+    fn reset(&mut self) {
+        self.tell_suspect();
+        if let Tls::Driven { machine, .. } = &mut self.tls {
+            machine.transport_end();
+        }
+        self.tell_content(By::Peer);
+        self.push(By::Peer, What::Rst);
+        self.settle();
+        self.read_ended = true;
+        self.write_ended = true;
+        for done in self.waiting.drain(..) {
+            _ = done.send(Err(Broken::Closed));
+        }
+    }
+
+    // What arrives.
+
+    fn received(&mut self, octets: &[u8]) {
+        match &mut self.tls {
+            Tls::None => self.application(octets, false),
+            Tls::Broken => self.suspect(octets),
+            Tls::Observed(records) => {
+                records.push(octets);
+                self.cut_observed();
+            }
+            Tls::Driven { records, .. } => {
+                records.push(octets);
+                self.cut_driven();
+            }
+        }
+    }
+
+    fn cut_observed(&mut self) {
+        loop {
+            let Tls::Observed(records) = &mut self.tls else { return };
+            match records.next() {
+                Cut::Record(record) => {
+                    self.tell_record(By::Peer, &record);
+                    match (record.first(), record.get(5), record.len()) {
+                        (Some(21), Some(level), 7) => {
+                            let what = What::Alert { level: *level, description: record[6] };
+                            self.push(By::Peer, what);
+                        }
+                        (Some(22), Some(2), _) => self.push(By::Peer, What::ServerHello),
+                        _ => {}
+                    }
+                }
+                Cut::NeedMore => return,
+                Cut::NotTls => {
+                    let rest = records.take_rest();
+                    self.tls = Tls::Broken;
+                    return self.suspect(&rest);
+                }
+            }
+        }
+    }
+
+    fn cut_driven(&mut self) {
+        loop {
+            let Tls::Driven { machine, records } = &mut self.tls else { return };
+            if machine.peer_closed() {
+                // What follows close_notify is no longer TLS, and is not lost.
+                let rest = records.take_rest();
+                if !rest.is_empty() {
+                    self.after_close(&rest);
+                }
+                return;
+            }
+            match records.next() {
+                Cut::Record(record) => {
+                    self.tell_record(By::Peer, &record);
+                    // Borrowed anew: telling needed the whole of us.
+                    if let Tls::Driven { machine, .. } = &mut self.tls {
+                        machine.feed_record(&record);
+                    }
+                    self.settle();
+                }
+                Cut::NeedMore => return,
+                Cut::NotTls => {
+                    let rest = records.take_rest();
+                    return self.not_tls(&rest);
+                }
+            }
+        }
+    }
+
+    fn after_close(&mut self, octets: &[u8]) {
+        if self.carries == Carries::Data {
+            let octets = octets[..octets.len().min(PLAINTEXT_KEPT)].to_vec();
+            let looks_like = looks_like(&octets);
+            self.push(By::Peer, What::Plaintext { octets, looks_like, in_session: false });
+        } else {
+            self.application(octets, false);
+        }
+    }
+
+    /// Octets that are not TLS where TLS was due.
+    fn not_tls(&mut self, octets: &[u8]) {
+        let Tls::Driven { machine, .. } = &self.tls else { return };
+        if machine.state() == State::Handshaking {
+            self.suspect(octets);
+            self.push(By::Us, What::HandshakeFailed { why: "not-tls", words: "octets that are not TLS".to_owned() });
+            self.tls = Tls::Broken;
+        } else {
+            let looks_like = looks_like(octets);
+            let shown = octets[..octets.len().min(PLAINTEXT_KEPT)].to_vec();
+            self.push(By::Peer, What::Plaintext { octets: shown, looks_like, in_session: true });
+            // The judge has its evidence; the conversation goes on as the peer understands it.
+            self.tls = Tls::None;
+            self.application(octets, false);
+        }
+    }
+
+    fn suspect(&mut self, octets: &[u8]) {
+        let room = PLAINTEXT_KEPT.saturating_sub(self.suspect.len());
+        self.suspect.extend_from_slice(&octets[..octets.len().min(room)]);
+        if self.suspect.contains(&b'\n') || self.suspect.len() == PLAINTEXT_KEPT {
+            self.tell_suspect();
+        } else if self.suspect_since.is_none() {
+            self.suspect_since = Some(Instant::now());
+        }
+    }
+
+    fn tell_suspect(&mut self) {
+        self.suspect_since = None;
+        if !self.suspect.is_empty() {
+            let octets = std::mem::take(&mut self.suspect);
+            let looks_like: LooksLike = looks_like(&octets);
+            self.push(By::Peer, What::Plaintext { octets, looks_like, in_session: false });
+        }
+    }
+
+    fn application(&mut self, octets: &[u8], protected: bool) {
+        match self.carries {
+            Carries::Data => {
+                self.incoming.add(octets, protected);
+                {
+                    let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+                    shared.octets += octets.len() as u64;
+                    let room = self.keep.saturating_sub(shared.kept.len());
+                    shared.kept.extend_from_slice(&octets[..octets.len().min(room)]);
+                }
+                self.push(By::Peer, What::Octets { count: octets.len() as u64, protected });
+            }
+            Carries::Replies => {
+                self.replies.push(octets);
+                loop {
+                    match self.replies.next() {
+                        Ok(Some(reply)) => {
+                            let to = self.asked.front().cloned().unwrap_or_default();
+                            if reply.class() != 1 {
+                                self.asked.pop_front();
+                            }
+                            self.push(By::Peer, What::Reply { reply, protected, to });
+                        }
+                        Ok(None) => break,
+                        Err(error) => {
+                            let rest = self.replies.take_rest();
+                            let octets = rest[..rest.len().min(PLAINTEXT_KEPT)].to_vec();
+                            self.push(By::Peer, What::Malformed { octets, why: error.to_string() });
+                            break;
+                        }
+                    }
+                }
+            }
+            Carries::Commands => {
+                self.lines.push(octets);
+                self.next_command();
+            }
+        }
+    }
+
+    fn next_command(&mut self) {
+        if !self.command_wanted {
+            return;
+        }
+        match self.lines.next() {
+            Ok(Some(line)) => {
+                self.command_wanted = false;
+                let protected = matches!(&self.tls, Tls::Driven { machine, .. } if !machine.peer_closed());
+                let command = Command::parse(&line.octets);
+                let (verb, line) = (command.verb.clone(), escaped(&command.line));
+                self.shared.lock().unwrap_or_else(PoisonError::into_inner).command = Some(command);
+                self.push(By::Peer, What::Command { verb, line, protected });
+            }
+            Ok(None) => {}
+            Err(error) => {
+                let rest = self.lines.take_rest();
+                let octets = rest[..rest.len().min(PLAINTEXT_KEPT)].to_vec();
+                self.push(By::Peer, What::Malformed { octets, why: error.to_string() });
+            }
+        }
+    }
+
+    // The machine.
+
+    /// Takes everything that the machine has for us.
+    fn settle(&mut self) {
+        self.take_facts(false);
+        let Tls::Driven { machine, .. } = &mut self.tls else { return };
+        let outgoing = machine.take_outgoing();
+        if !outgoing.is_empty() {
+            let mut records = RecordReader::new();
+            records.push(&outgoing);
+            while let Cut::Record(record) = records.next() {
+                self.tell_record(By::Us, &record);
+            }
+            self.out.extend_from_slice(&outgoing);
+        }
+    }
+
+    fn take_facts(&mut self, polite: bool) {
+        let Tls::Driven { machine, .. } = &mut self.tls else { return };
+        let facts = machine.take_facts();
+        // Plaintext first: a close_notify among the facts stands behind it.
+        let plain = machine.take_plain();
+        let finished_first = facts.iter().any(|fact| matches!(fact, Fact::HandshakeFinished(_)));
+        if !plain.is_empty() && !finished_first {
+            self.application(&plain, true);
+        }
+        let mut peer_closed = false;
+        for fact in facts {
+            peer_closed |= matches!(fact, Fact::CloseNotify { by: TlsBy::Peer });
+            self.tell_fact(fact, polite);
+        }
+        if !plain.is_empty() && finished_first {
+            self.application(&plain, true);
+        }
+        if peer_closed && !self.mute && !self.write_ended && self.fin.is_none() {
+            // RFC 5246 §7.2.1: answered at once. A control connection stays open: CCC goes on in the clear.
+            _ = self.close_notify(true);
+            if self.carries == Carries::Data {
+                self.fin = Some(Fin { polite: true });
+            }
+        }
+    }
+
+    fn tell_fact(&mut self, fact: Fact, polite: bool) {
+        let who = |by: TlsBy| if by == TlsBy::Us { By::Us } else { By::Peer };
+        match fact {
+            Fact::ClientHello { by, hello } => {
+                let summary = ClientHello::parse(&hello)
+                    .map_or_else(|error| format!("unreadable: {error}"), |hello| hello.summary());
+                self.push(who(by), What::ClientHello { summary });
+            }
+            Fact::ServerHello { by } => self.push(who(by), What::ServerHello),
+            Fact::HandshakeFinished(handshake) => self.tell_handshake(*handshake),
+            Fact::CertificateRequest { by } => self.push(who(by), What::CertificateRequest),
+            Fact::Alert { by, level, description } => self.push(who(by), What::Alert { level, description }),
+            Fact::CloseNotify { by } => {
+                self.tell_content(who(by));
+                if polite && by == TlsBy::Us {
+                    self.log.push_polite(Some(&self.name), What::CloseNotify);
+                } else {
+                    self.push(who(by), What::CloseNotify);
+                }
+            }
+            Fact::Ticket { by } => self.push(who(by), What::Ticket),
+            Fact::KeyUpdate { by, .. } => self.push(who(by), What::KeyUpdate),
+            Fact::Failed(Failure { kind, words }) => {
+                let why = match kind {
+                    FailureKind::NotTls => "not-tls",
+                    FailureKind::AlertReceived(_) => "alert",
+                    FailureKind::CertificateRejected => "certificate",
+                    FailureKind::PeerEnded => "ended",
+                    FailureKind::Decrypt | FailureKind::AlertSent(_) | FailureKind::Other => "other",
+                };
+                self.push(By::Us, What::HandshakeFailed { why, words });
+            }
+        }
+    }
+
+    fn tell_handshake(&mut self, handshake: ftpspec_tls::Handshake) {
+        let client_certificate = match handshake.client_certificate {
+            ClientCertificateUse::NotAsked => "not-asked",
+            ClientCertificateUse::NotSent => "asked",
+            ClientCertificateUse::Sent => "sent",
+        };
+        let certificate = handshake.peer_chain.first().map(|leaf| {
+            (self.names)(leaf).unwrap_or_else(|| hex::encode(&Sha256::digest(leaf)[..8]))
+        });
+        let told = Handshake {
+            version: handshake.version.to_string(),
+            suite: handshake.suite_name.clone(),
+            resumed: handshake.resumed.clone(),
+            server_name: handshake.server_name.clone(),
+            certificate,
+            client_certificate,
+            identity: if client_certificate == "sent" { self.identity.clone() } else { None },
+        };
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).handshake = Some(handshake);
+        self.push(By::Us, What::Handshake(Box::new(told)));
+    }
+
+    fn tell_record(&mut self, by: By, record: &[u8]) {
+        if let Some(header) = header(record) {
+            let octets = u64::from(header.length);
+            let what =
+                What::Records { content_type: header.content_type, version: header.version, count: 1, octets };
+            self.push(by, what);
+        }
+    }
+
+    /// Tells once what a direction of a data connection has carried.
+    fn tell_content(&mut self, by: By) {
+        if self.carries != Carries::Data {
+            return;
+        }
+        let tally = if by == By::Us { &mut self.outgoing } else { &mut self.incoming };
+        // A direction of ours that carried nothing is no content: most data connections go one way only.
+        if tally.told || (by == By::Us && tally.count == 0) {
+            return;
+        }
+        tally.told = true;
+        let sha256 = hex::encode(tally.hash.clone().finalize());
+        let what = What::Content { count: tally.count, sha256, protected: tally.protected };
+        self.push(by, what);
+    }
+
+    fn push(&self, by: By, what: What) {
+        self.log.push(Some(&self.name), by, what);
+    }
+}
+
+impl Tally {
+    fn add(&mut self, octets: &[u8], protected: bool) {
+        self.count += octets.len() as u64;
+        self.hash.update(octets);
+        self.protected = protected;
+    }
+}

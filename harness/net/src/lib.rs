@@ -1,0 +1,224 @@
+//! One *tapped* TCP stream: it owns the socket, cuts TLS records and drives a TLS machine, and logs what it sees. It
+//! knows nothing of what FTP means beyond where a reply or a line ends, and gives no verdict.
+//!
+//! Each [`Connection`] is a task of its own that reads all the time (unless held), so that what arrives is in the log
+//! whatever the script is waiting for. By default it is a polite peer: it answers close_notify and FIN, and reads to the
+//! end before it closes, so that no RST is of our making.
+
+mod driver;
+pub mod limits;
+mod listener;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ftpspec_tls::Machine;
+use ftpspec_transcript::Log;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+
+pub use limits::Limits;
+pub use listener::{Listener, connect};
+
+/// What a connection carries towards us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carries {
+    /// Replies: we are the client of a control connection.
+    Replies,
+    /// Commands: we are the server of a control connection. One is read for each [`Act::NextCommand`].
+    Commands,
+    /// Data.
+    Data,
+}
+
+/// Gives the name of a certificate (DER) that the harness knows.
+pub type Names = Arc<dyn Fn(&[u8]) -> Option<String> + Send + Sync>;
+
+/// One act on one connection.
+pub enum Act {
+    /// Sends application octets in the protection in force. The verb is that of the command, if it is one: its reply
+    /// will bear it.
+    Write {
+        /// What to send.
+        octets: Vec<u8>,
+        /// The command's verb.
+        verb: Option<String>,
+    },
+    /// Sends octets past TLS. With `observe`, what comes back is cut into records without an engine.
+    Raw {
+        /// What to send.
+        octets: Vec<u8>,
+        /// Whether TLS is due from the peer.
+        observe: bool,
+    },
+    /// Starts TLS with this machine; our own certificate's name is for the log.
+    StartTls {
+        /// The machine, fresh.
+        machine: Box<dyn Machine>,
+        /// The name of the certificate that it sends if it is asked.
+        identity: Option<String>,
+        /// What becomes of octets that arrived in the clear before.
+        early: Early,
+    },
+    /// Sends close_notify.
+    CloseNotify,
+    /// Ends TLS and stays open: close_notify; what follows the peer's is plaintext.
+    Clear,
+    /// Closes the write side once everything before is out.
+    Fin,
+    /// Resets the connection.
+    Rst,
+    /// Sends a file; what is read meanwhile is logged as ever.
+    Payload(Arc<[u8]>),
+    /// Sends one protected record.
+    Record {
+        /// The content type.
+        content_type: u8,
+        /// The plaintext.
+        octets: Vec<u8>,
+    },
+    /// Reads from here on. A data connection is not read before its first act other than `Hold`, `Release` and `Mute`:
+    /// until then nothing says whether TLS is due on it.
+    Read,
+    /// Stops reading.
+    Hold,
+    /// Reads again.
+    Release,
+    /// Is not polite any more.
+    Mute,
+    /// Drops what has been received behind the last command.
+    DropEarly,
+    /// Reads one more command.
+    NextCommand,
+}
+
+/// What becomes of octets that were received in the clear and not yet read when TLS starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Early {
+    /// They are the beginning of the handshake, as the text has it.
+    GivenToTls,
+    /// They were dropped when the 234 was sent; what has come since begins the handshake.
+    Dropped,
+    /// They are kept, and read as if they had come in TLS: the fault of CVE-2011-1575 and its kin.
+    Kept,
+}
+
+/// Why an act was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
+    /// The connection has ended in the direction that the act needs.
+    #[error("the connection is closed")]
+    Closed,
+    /// The TLS engine would not.
+    #[error("{0}")]
+    Tls(String),
+}
+
+/// A handle on a connection; the connection lives in a task of its own, and ends with the last handle.
+#[derive(Clone)]
+pub struct Connection {
+    name: Arc<str>,
+    peer: SocketAddr,
+    local: SocketAddr,
+    orders: mpsc::UnboundedSender<Order>,
+    shared: Arc<Mutex<Received>>,
+}
+
+/// What has been received on a connection.
+#[derive(Debug, Default, Clone)]
+pub struct Received {
+    /// The count of application octets.
+    pub octets: u64,
+    /// The first of them, as many as were to be kept.
+    pub kept: Vec<u8>,
+    /// The handshake that was finished last.
+    pub handshake: Option<ftpspec_tls::Handshake>,
+    /// The command that was read last, as it came: the log's copy is redacted. Whoever serves it takes it.
+    pub command: Option<ftpspec_wire::Command>,
+}
+
+pub(crate) struct Order {
+    pub(crate) acts: Vec<Act>,
+    pub(crate) done: oneshot::Sender<Result<(), Broken>>,
+}
+
+/// How a connection is set up.
+#[derive(Clone)]
+pub struct Setup {
+    /// Its name in the log.
+    pub name: Arc<str>,
+    /// What it carries towards us.
+    pub carries: Carries,
+    /// Where it logs.
+    pub log: Arc<Log>,
+    /// How many octets of data are kept.
+    pub keep: usize,
+    /// The names of known certificates.
+    pub names: Names,
+}
+
+impl Connection {
+    /// Takes over a socket. The caller has logged how it came about.
+    ///
+    /// # Errors
+    /// If the socket has ended already, so that it has no addresses any more.
+    pub fn new(socket: TcpStream, setup: Setup) -> std::io::Result<Self> {
+        // Each write is a segment of its own: what leaves together was meant to.
+        socket.set_nodelay(true)?;
+        let (peer, local) = (socket.peer_addr()?, socket.local_addr()?);
+        let (orders, received_orders) = mpsc::unbounded_channel();
+        let shared = Arc::<Mutex<Received>>::default();
+        let name = Arc::clone(&setup.name);
+        let driver = driver::Driver::new(socket, setup, Arc::clone(&shared), received_orders);
+        tokio::spawn(driver.run());
+        Ok(Self { name, peer, local, orders, shared })
+    }
+
+    /// Its name in the log.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// The other end.
+    #[must_use]
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Our end.
+    #[must_use]
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// What has been received so far.
+    pub fn received(&self) -> MutexGuard<'_, Received> {
+        // Plain values, whole after each statement: a panic elsewhere leaves nothing half done.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does one act, and returns once its octets have left.
+    ///
+    /// # Errors
+    /// If the connection does not allow it any more.
+    pub async fn act(&self, act: Act) -> Result<(), Broken> {
+        self.together(vec![act]).await
+    }
+
+    /// Does several acts; their octets leave in one write.
+    ///
+    /// # Errors
+    /// If the connection does not allow one of them any more.
+    pub async fn together(&self, acts: Vec<Act>) -> Result<(), Broken> {
+        let (done, is_done) = oneshot::channel();
+        self.orders.send(Order { acts, done }).map_err(|_| Broken::Closed)?;
+        is_done.await.unwrap_or(Err(Broken::Closed))
+    }
+
+    /// Whether its task has ended, both directions being closed.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.orders.is_closed()
+    }
+}

@@ -1,0 +1,80 @@
+//! Every limit on time and size, in one place, each with its reason. A limit on time bounds a wait; it never stands in
+//! for an event.
+
+use std::time::Duration;
+
+/// How long is waited for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// A TCP connection: a SYN is repeated after 1 and 3 s, so 5 s survive one lost twice.
+    pub connect: Duration,
+    /// The greeting: a server that looks a name up may take some seconds.
+    pub greeting: Duration,
+    /// A reply: an upload may have to be flushed to a slow disk; 4217 and 959 name no time.
+    pub reply: Duration,
+    /// A TLS handshake: two round trips and an RSA signature, on a loaded machine.
+    pub handshake: Duration,
+    /// Octets on a data connection, from one to the next, and its end: a lingering close of 11 s was met in the field.
+    pub data: Duration,
+    /// The peer's close_notify after ours, where the connection goes on in the clear.
+    pub clear: Duration,
+    /// The whole of a variant: whatever else goes wrong, a run ends.
+    pub variant: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            greeting: Duration::from_secs(10),
+            reply: Duration::from_secs(15),
+            handshake: Duration::from_secs(10),
+            data: Duration::from_secs(15),
+            clear: Duration::from_secs(5),
+            variant: Duration::from_secs(120),
+        }
+    }
+}
+
+impl Limits {
+    /// No single wait is longer than this; the whole of a variant is bounded by eight of them.
+    #[must_use]
+    pub fn at_most(self, limit: Duration) -> Self {
+        Self {
+            connect: self.connect.min(limit),
+            greeting: self.greeting.min(limit),
+            reply: self.reply.min(limit),
+            handshake: self.handshake.min(limit),
+            data: self.data.min(limit),
+            clear: self.clear.min(limit),
+            variant: self.variant.min(limit * 8),
+        }
+    }
+}
+
+/// The most octets of plaintext-where-TLS-was-due that are kept: the beginning tells what it is.
+pub const PLAINTEXT_KEPT: usize = 512;
+
+/// How long octets that are not TLS are gathered before they are told, if no line end comes: a sentence may be split
+/// over segments.
+pub const PLAINTEXT_GATHERED: Duration = Duration::from_millis(250);
+
+/// One read of a socket: four TLS records.
+pub const READ_CHUNK: usize = 65_536;
+
+/// How many reads are made before orders are looked at again.
+pub const READS_IN_A_ROW: usize = 16;
+
+/// How long a connection that nobody holds any more is still read, so that closing it sends no RST: as long as the
+/// longest lingering close that was met.
+pub const LINGER: Duration = Duration::from_secs(15);
+
+/// How much of a file is protected at a time, and how much may wait for the socket: enough to keep it busy, little enough
+/// that a FIN or RST ordered meanwhile is not late.
+pub const PAYLOAD_CHUNK: usize = 65_536;
+
+/// How many octets of a download are kept besides their digest: listings are looked into, files are not.
+pub const KEPT_OF_DATA: usize = 65_536;
+
+/// The largest upload that the reference server takes: four times the largest fixture.
+pub const LARGEST_UPLOAD: usize = 64 << 20;

@@ -1,0 +1,153 @@
+//! Peers in containers: builds their images from the embedded folders of `docker/`, starts each on a loopback address of
+//! its own, waits for its greeting, and sees to it that none outlives us.
+//!
+//! The containers share the host's network, so that no port proxy stands between peer and harness: a proxy turns a reset
+//! into a FIN and falsifies the evidence. Nothing is ever published beyond loopback, and nothing is ever pulled for a
+//! peer: its image is built here or is there already.
+
+mod address;
+mod docker;
+mod greeting;
+mod image;
+mod owner;
+mod running;
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use self::docker::engine_version;
+pub use self::image::{DEFAULT_SUITE, PeerImage, build, embedded_peers};
+pub use self::owner::sweep;
+pub use self::running::{RunningPeer, StartOptions, start};
+
+/// Why a peer in a container could not be built, started or ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ContainerError {
+    /// The `docker` program is missing, or no engine answers it.
+    #[error("no container engine answers ({why}): is docker installed, running, and yours to use?")]
+    NoEngine {
+        /// The first line of what the program said.
+        why: String,
+    },
+    /// The image is not there, and must not be looked for elsewhere.
+    #[error("the image {image} is not there{}", built_by(.image))]
+    NoImage {
+        /// Which one.
+        image: PeerImage,
+    },
+    /// No folder of `docker/` describes such a peer.
+    #[error("no containerised peer is named {0}")]
+    NoSuchPeer(String),
+    /// The word for a Debian suite has other letters than a to z.
+    #[error("{0:?} is not a Debian suite: bullseye, bookworm, trixie")]
+    NotASuite(String),
+    /// A build went wrong.
+    #[error("build {image}: {last_lines}")]
+    Build {
+        /// What was to be built.
+        image: PeerImage,
+        /// The end of what the build said.
+        last_lines: String,
+    },
+    /// The engine refused a command.
+    #[error("docker {command}: {why}")]
+    Docker {
+        /// The command's first words.
+        command: String,
+        /// What it said.
+        why: String,
+    },
+    /// No address of 127.1.0.0/16 could be listened on: the system has only 127.0.0.1, or all are taken.
+    #[error("no free loopback address below 127.1.0.0/16")]
+    NoAddress,
+    /// A value of the environment names a word that we do not know.
+    #[error("the environment {variable} names ${{{word}}}, which is not one of {}", running::PLACEHOLDERS.join(", "))]
+    UnknownPlaceholder {
+        /// The variable.
+        variable: String,
+        /// The word between the braces.
+        word: String,
+    },
+    /// The container ended before it greeted.
+    #[error("{image} ended before it greeted: {last_lines}")]
+    Ended {
+        /// Which image.
+        image: PeerImage,
+        /// The end of what it said.
+        last_lines: String,
+    },
+    /// The container runs, and does not greet as it should.
+    #[error("{image} gave no {expected} greeting within {} s: {last}", .limit.as_secs())]
+    NoGreeting {
+        /// Which image.
+        image: PeerImage,
+        /// The reply code that was waited for.
+        expected: u16,
+        /// How long.
+        limit: Duration,
+        /// What came instead.
+        last: String,
+    },
+    /// testcontainers could not create, start, ask or remove the container.
+    #[error("container of {image}: {source}")]
+    Container {
+        /// Which image.
+        image: PeerImage,
+        /// Its own words.
+        source: Box<testcontainers::TestcontainersError>,
+    },
+    /// A file or folder that the container needs could not be read or written.
+    #[error("{act} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+/// Says how an image of ours comes into being; of other people's images we know nothing.
+fn built_by(image: &PeerImage) -> String {
+    image.embedded_peer().map_or_else(String::new, |peer| format!(": ftpspec peers build {peer}"))
+}
+
+/// The end of a text that may be long: the lines that tell why something failed are its last.
+fn last_lines(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    lines[lines.len().saturating_sub(LINES_OF_AN_ERROR)..].join("\n")
+}
+
+/// A failed `apt-get` or a server's configuration error shows its cause within this many lines.
+const LINES_OF_AN_ERROR: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_image_of_ours_is_told_with_its_cure() {
+        let error = ContainerError::NoImage { image: PeerImage::built_here("vsftpd", "bookworm") };
+        assert_eq!(
+            error.to_string(),
+            "the image localhost/ftpspec-vsftpd:bookworm is not there: ftpspec peers build vsftpd"
+        );
+    }
+
+    #[test]
+    fn a_missing_image_of_others_is_told_without_one() {
+        let error = ContainerError::NoImage { image: "registry.test/my-ftpd:3".parse().unwrap() };
+        assert_eq!(error.to_string(), "the image registry.test/my-ftpd:3 is not there");
+    }
+
+    #[test]
+    fn of_a_long_text_the_last_lines_are_kept() {
+        let text: String = (0..30).map(|line| format!("line {line}\r\n\n")).collect();
+        let kept = last_lines(&text);
+        assert!(kept.starts_with("line 18\nline 19\n"), "{kept}");
+        assert!(kept.ends_with("\nline 29"), "{kept}");
+    }
+}

@@ -1,0 +1,52 @@
+//! Runs the `docker` program, for what testcontainers does not do: builds, labels, the look whether an image is there.
+//! It keeps nothing and decides nothing.
+
+use std::ffi::OsStr;
+use std::process::{Output, Stdio};
+
+use tokio::process::Command;
+
+use super::{ContainerError, PeerImage};
+
+/// The version of the engine that answers, as a check that one does.
+///
+/// # Errors
+/// [`ContainerError::NoEngine`], with the first line of the reason.
+pub async fn engine_version() -> Result<String, ContainerError> {
+    let output = run(&["version", "--format", "{{.Server.Version}}"]).await?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    }
+    let words = String::from_utf8_lossy(&output.stderr);
+    Err(ContainerError::NoEngine { why: words.lines().next().unwrap_or("it said nothing").to_owned() })
+}
+
+/// Whether the image is there; never pulls it.
+pub(super) async fn has_image(image: &PeerImage) -> Result<bool, ContainerError> {
+    engine_version().await?;
+    Ok(run(&["image", "inspect", "--format", "{{.Id}}", &image.to_string()]).await?.status.success())
+}
+
+/// What the command wrote to its output.
+pub(super) async fn output_of(arguments: &[&str]) -> Result<String, ContainerError> {
+    let output = run(arguments).await?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let why = super::last_lines(&String::from_utf8_lossy(&output.stderr));
+    Err(ContainerError::Docker { command: arguments.first().copied().unwrap_or_default().to_owned(), why })
+}
+
+pub(super) async fn run(arguments: &[impl AsRef<OsStr>]) -> Result<Output, ContainerError> {
+    Command::new(PROGRAM)
+        .args(arguments)
+        .stdin(Stdio::null())
+        // Who gives up waiting for a build wants it ended.
+        .kill_on_drop(true)
+        .output()
+        .await
+        .map_err(|error| ContainerError::NoEngine { why: format!("{PROGRAM}: {error}") })
+}
+
+/// podman has no such name unless its own `podman-docker` gives it one; then it is meant.
+const PROGRAM: &str = "docker";

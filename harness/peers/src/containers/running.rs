@@ -1,0 +1,344 @@
+//! Starts one container of a peer and keeps it for as long as it is needed. The environment tells the container where
+//! to listen and whom to let in, in the words of the peer's description; certificates and files are mounted read-only.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use testcontainers::core::{AccessMode, ExecCommand, Mount};
+use testcontainers::runners::AsyncRunner as _;
+use testcontainers::{ContainerAsync, GenericImage, ImageExt as _, TestcontainersError};
+use tokio::sync::OnceCell;
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+
+use super::address::ClaimedAddress;
+use super::greeting::{Greeting, first_line};
+use super::{ContainerError, PeerImage, docker, last_lines, owner};
+
+/// How a peer is to be started.
+#[derive(Debug, Clone)]
+pub struct StartOptions {
+    /// The id of the run, for the label `ftpspec.run`.
+    pub run: String,
+    /// The configuration of the peer's description.
+    pub configuration: String,
+    /// The account that may log in.
+    pub user: String,
+    /// Its password. It protects nothing: whoever may use the engine can read it.
+    pub password: String,
+    /// Whether TLS begins with the first octet, on a port of its own.
+    pub implicit_tls: bool,
+    /// The ports for passive data connections, both ends included; `narrow` configurations are given few.
+    pub passive_ports: RangeInclusive<u16>,
+    /// The environment: names, and values in which `${address}`, `${port}`, `${user}`, `${password}`,
+    /// `${configuration}` and `${passive-ports}` are replaced.
+    pub environment: Vec<(String, String)>,
+    /// A folder with `ca.pem`, `server.pem` and `server.key`, mounted at `/ftpspec/certs`.
+    pub certificates: PathBuf,
+    /// What the peer serves as `fixtures/`, mounted at `/ftpspec/files`.
+    pub files: PathBuf,
+    /// The path of the log inside the container, if it keeps one beside its output.
+    pub log: Option<String>,
+    /// The reply code of the greeting.
+    pub ready: u16,
+}
+
+impl StartOptions {
+    /// Options with which a peer of `docker/` starts: its environment, its ports, a greeting of 220, no log file.
+    #[must_use]
+    pub fn new(configuration: &str, certificates: &Path, files: &Path) -> Self {
+        Self {
+            run: String::new(),
+            configuration: configuration.to_owned(),
+            user: "ftpspec".to_owned(),
+            password: "ftpspec".to_owned(),
+            implicit_tls: false,
+            passive_ports: PASSIVE_PORTS,
+            environment: ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+            certificates: certificates.to_owned(),
+            files: files.to_owned(),
+            log: None,
+            ready: 220,
+        }
+    }
+
+    fn port(&self) -> u16 {
+        if self.implicit_tls { IMPLICIT_PORT } else { EXPLICIT_PORT }
+    }
+
+    fn filled_in(&self, address: SocketAddr) -> Result<Vec<(String, String)>, ContainerError> {
+        let passive_ports = format!("{}-{}", self.passive_ports.start(), self.passive_ports.end());
+        let value_of = |word: &str| match word {
+            "address" => Some(address.ip().to_string()),
+            "port" => Some(address.port().to_string()),
+            "user" => Some(self.user.clone()),
+            "password" => Some(self.password.clone()),
+            "configuration" => Some(self.configuration.clone()),
+            "passive-ports" => Some(passive_ports.clone()),
+            _ => None,
+        };
+        self.environment
+            .iter()
+            .map(|(name, template)| {
+                let value = replace_placeholders(template, value_of)
+                    .map_err(|word| ContainerError::UnknownPlaceholder { variable: name.clone(), word })?;
+                Ok((name.clone(), value))
+            })
+            .collect()
+    }
+}
+
+/// A peer that runs. Dropping it removes its container; in a runtime of one thread that blocks, so keep it in one of
+/// several.
+#[derive(Debug)]
+pub struct RunningPeer {
+    container: ContainerAsync<GenericImage>,
+    image: PeerImage,
+    address: SocketAddr,
+    version: Option<String>,
+    log: Option<String>,
+    /// Given back after the container is gone.
+    _claim: ClaimedAddress,
+}
+
+impl RunningPeer {
+    /// Where its control connections are accepted.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The engine's id of the container.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.container.id()
+    }
+
+    /// The version of the server's package, as its image tells in `/ftpspec/version`; none where an image does not.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    /// What the peer has written: its output, and the end of its log file where the options name one. Anything that a
+    /// client sent may stand in there.
+    ///
+    /// # Errors
+    /// The engine no longer knows the container, or the log cannot be read.
+    pub async fn logs(&self) -> Result<String, ContainerError> {
+        let mut text = output(&self.container, &self.image).await?;
+        if let Some(log) = &self.log {
+            text.push_str(
+                &end_of_file(&self.container, log).await.map_err(|source| container_error(&self.image, source))?,
+            );
+        }
+        Ok(text)
+    }
+
+    /// Removes the container and waits until it is gone.
+    ///
+    /// # Errors
+    /// The engine refuses.
+    pub async fn stop(self) -> Result<(), ContainerError> {
+        let Self { container, image, .. } = self;
+        container.rm().await.map_err(|source| container_error(&image, source))
+    }
+}
+
+/// Starts a peer and waits for its greeting. What dead runs left behind is swept first, once in each process.
+///
+/// # Errors
+/// No engine, no such image, no free address; or the container ends, or does not greet in time.
+pub async fn start(image: &PeerImage, options: &StartOptions) -> Result<RunningPeer, ContainerError> {
+    static SWEPT: OnceCell<()> = OnceCell::const_new();
+    SWEPT.get_or_try_init(|| async { owner::sweep().await.map(drop) }).await?;
+    if !docker::has_image(image).await? {
+        return Err(ContainerError::NoImage { image: image.clone() });
+    }
+
+    let claim = ClaimedAddress::any(&[EXPLICIT_PORT, IMPLICIT_PORT])?;
+    let address = SocketAddr::from((claim.address(), options.port()));
+    let container = create(image, options, address).await?;
+    let greeting = if options.implicit_tls { Greeting::InsideTls } else { Greeting::Clear };
+    wait_for_greeting(&container, image, address, greeting, options.ready).await?;
+    let version = end_of_file(&container, VERSION_FILE).await.map_err(|source| container_error(image, source))?;
+    let version = version.trim();
+    Ok(RunningPeer {
+        container,
+        image: image.clone(),
+        address,
+        // An image that is not of our making has no such file; its version is then found by the probe, or not at all.
+        version: (!version.is_empty()).then(|| version.to_owned()),
+        log: options.log.clone(),
+        _claim: claim,
+    })
+}
+
+async fn create(
+    image: &PeerImage,
+    options: &StartOptions,
+    address: SocketAddr,
+) -> Result<ContainerAsync<GenericImage>, ContainerError> {
+    let mut request = GenericImage::new(image.repository(), image.tag())
+        .with_network("host")
+        .with_label(owner::RUN, &options.run)
+        .with_label(owner::OWNER, owner::this_process())
+        .with_label(owner::PLACE, owner::place().unwrap_or_default())
+        .with_mount(read_only(&options.certificates, "/ftpspec/certs"))
+        .with_mount(read_only(&options.files, "/ftpspec/files"));
+    for (name, value) in options.filled_in(address)? {
+        request = request.with_env_var(name, value);
+    }
+    request.start().await.map_err(|source| container_error(image, source))
+}
+
+/// A port that is not yet listened on gives no event to wait for, so this asks again and again, at short intervals and
+/// with an end. That the container has ended ends the wait too.
+async fn wait_for_greeting(
+    container: &ContainerAsync<GenericImage>,
+    image: &PeerImage,
+    address: SocketAddr,
+    greeting: Greeting,
+    expected: u16,
+) -> Result<(), ContainerError> {
+    let deadline = Instant::now() + START_LIMIT;
+    loop {
+        let attempt = spawn_blocking(move || first_line(address, greeting)).await;
+        let last = match attempt {
+            Ok(Ok(line)) if line.starts_with(&expected.to_string()) => return Ok(()),
+            Ok(Ok(line)) => line,
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        if !container.is_running().await.map_err(|source| container_error(image, source))? {
+            let last_lines = last_lines(&output(container, image).await?);
+            return Err(ContainerError::Ended { image: image.clone(), last_lines });
+        }
+        if Instant::now() >= deadline {
+            return Err(ContainerError::NoGreeting { image: image.clone(), expected, limit: START_LIMIT, last });
+        }
+        tokio::time::sleep(BETWEEN_ATTEMPTS).await;
+    }
+}
+
+async fn output(container: &ContainerAsync<GenericImage>, image: &PeerImage) -> Result<String, ContainerError> {
+    let error = |source| container_error(image, source);
+    let stdout = container.stdout_to_vec().await.map_err(error)?;
+    let stderr = container.stderr_to_vec().await.map_err(error)?;
+    Ok(String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
+}
+
+/// What a file inside the container ends in; nothing if it is not there. Asked of the container itself: what the engine
+/// copies out of one that has just started can lack the newest files (seen with fuse-overlayfs).
+async fn end_of_file(container: &ContainerAsync<GenericImage>, path: &str) -> Result<String, TestcontainersError> {
+    let longest = LONGEST_LOG.to_string();
+    let mut tail = container.exec(ExecCommand::new(["tail", "-c", &longest, path])).await?;
+    Ok(String::from_utf8_lossy(&tail.stdout_to_vec().await?).into_owned())
+}
+
+fn read_only(from: &Path, to: &str) -> Mount {
+    Mount::bind_mount(from.to_string_lossy(), to).with_access_mode(AccessMode::ReadOnly)
+}
+
+/// Replaces each `${word}`; the error is a word without a value. A `$` before anything else is itself.
+fn replace_placeholders(template: &str, value_of: impl Fn(&str) -> Option<String>) -> Result<String, String> {
+    let mut filled = String::new();
+    let mut rest = template;
+    while let Some((before, from_word)) = rest.split_once("${") {
+        let (word, after) = from_word.split_once('}').ok_or_else(|| from_word.to_owned())?;
+        filled.push_str(before);
+        filled.push_str(&value_of(word).ok_or_else(|| word.to_owned())?);
+        rest = after;
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+fn container_error(image: &PeerImage, source: TestcontainersError) -> ContainerError {
+    ContainerError::Container { image: image.clone(), source: Box::new(source) }
+}
+
+/// The words that an environment may name.
+pub(super) const PLACEHOLDERS: [&str; 6] = ["address", "port", "user", "password", "configuration", "passive-ports"];
+
+/// What the images of `docker/` expect, as their `peer.yaml` say too.
+const ENVIRONMENT: [(&str, &str); 6] = [
+    ("ADDRESS", "${address}"),
+    ("PORT", "${port}"),
+    ("USER", "${user}"),
+    ("PASSWORD", "${password}"),
+    ("CONFIGURATION", "${configuration}"),
+    ("PASSIVE_PORTS", "${passive-ports}"),
+];
+
+/// Above 1023, so that neither side needs rights for it.
+const EXPLICIT_PORT: u16 = 2121;
+
+/// As 990, above 1023.
+const IMPLICIT_PORT: u16 = 2990;
+
+/// Wide enough that no transfer of a run ever waits for a port.
+const PASSIVE_PORTS: RangeInclusive<u16> = 40_000..=40_999;
+
+/// A container is up in half a second; a machine that is busy building needs longer.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// Short against the half second that a start takes.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(25);
+
+/// Octets. A run's protocol log grows without end; the failure is at its end.
+const LONGEST_LOG: u32 = 1 << 20;
+
+/// Written when the image is built.
+const VERSION_FILE: &str = "/ftpspec/version";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_is_filled_in() {
+        let mut options = StartOptions::new("narrow", Path::new("/c"), Path::new("/f"));
+        options.passive_ports = 41_000..=41_003;
+        options.environment.push(("BOTH".to_owned(), "${address}:${port} $5 {x}".to_owned()));
+        let filled = options.filled_in(SocketAddr::from(([127, 1, 2, 3], 2121))).unwrap();
+        let of = |name: &str| filled.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        assert_eq!(of("ADDRESS"), Some("127.1.2.3"));
+        assert_eq!(of("CONFIGURATION"), Some("narrow"));
+        assert_eq!(of("PASSIVE_PORTS"), Some("41000-41003"));
+        assert_eq!(of("BOTH"), Some("127.1.2.3:2121 $5 {x}"));
+    }
+
+    #[test]
+    fn a_value_is_not_looked_into_for_further_placeholders() {
+        let mut options = StartOptions::new("lax", Path::new("/c"), Path::new("/f"));
+        options.password = "${user}".to_owned();
+        let filled = options.filled_in(SocketAddr::from(([127, 1, 2, 3], 2121))).unwrap();
+        assert!(filled.contains(&("PASSWORD".to_owned(), "${user}".to_owned())));
+    }
+
+    #[test]
+    fn an_unknown_placeholder_is_told_with_the_known_ones() {
+        let mut options = StartOptions::new("lax", Path::new("/c"), Path::new("/f"));
+        options.environment = vec![("HOST".to_owned(), "${adress}".to_owned())];
+        let error = options.filled_in(SocketAddr::from(([127, 1, 2, 3], 2121))).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the environment HOST names ${adress}, which is not one of \
+             address, port, user, password, configuration, passive-ports"
+        );
+    }
+
+    #[test]
+    fn the_environment_we_give_is_the_one_that_the_descriptions_name() {
+        for peer in super::super::embedded_peers() {
+            let description = ftpspec_data::file(&format!("docker/{peer}/peer.yaml")).unwrap();
+            let description = std::str::from_utf8(description.octets).unwrap();
+            for (name, value) in ENVIRONMENT {
+                assert!(description.contains(&format!("    {name}: \"{value}\"\n")), "{peer}: {name}");
+            }
+        }
+    }
+}

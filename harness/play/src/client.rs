@@ -1,0 +1,470 @@
+//! The client's side of acts: connecting, logging in, passive mode, and the machines for its handshakes.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use ftpspec_net::limits::KEPT_OF_DATA;
+use ftpspec_net::{Act as NetAct, Carries, Connection, Early, Setup};
+use ftpspec_scenario::model::{
+    Act, Connect, ConnectTo, Handshake, Leaf, Login, Place, ProtectionLevel, ReplyMatch, Resume, Step, Template,
+};
+use ftpspec_tls::{ClientContext, ClientSettings, Engine, Identity, Machine, Sessions, TlsError, Trust, Version};
+use ftpspec_transcript::{By, Secret, What};
+use ftpspec_wire::{CodePattern, Reply, parse_epsv_reply, parse_pasv_reply};
+
+use crate::waiting::in_words;
+use crate::{CONTROL, DATA, Player, Seat, Stop, log_place};
+
+/// Who we are as a client, and whom we talk to.
+pub struct ClientSeat {
+    /// The subject's control port.
+    pub address: SocketAddr,
+    /// The engine of our handshakes.
+    pub engine: Engine,
+    /// The versions that we offer.
+    pub versions: RangeInclusive<Version>,
+    /// SNI, and the name to verify: the same on every connection, whatever a 227 reply says.
+    pub server_name: String,
+    /// Whose certificates are accepted.
+    pub trust: Trust,
+    /// Client certificates by name.
+    pub identities: BTreeMap<String, Identity>,
+    /// Whether TLS begins with the first octet.
+    pub implicit: bool,
+    /// The user's name; none: logging in is not possible.
+    pub user: Option<String>,
+    /// Their password.
+    pub password: Secret,
+    /// Sessions of the control connection, for its data connections.
+    sessions: Sessions,
+    /// One context for each certificate that was used, so that sessions can be resumed.
+    contexts: BTreeMap<Option<String>, ClientContext>,
+    /// The client certificate of the control connection.
+    certificate: Option<String>,
+    passive: Option<SocketAddr>,
+}
+
+/// Why there is no machine for a handshake.
+enum MachineError {
+    /// This engine cannot do what is asked: nothing is learnt about the subject.
+    Unsupported(String),
+    /// Anything else.
+    Other(String),
+}
+
+impl From<TlsError> for MachineError {
+    fn from(error: TlsError) -> Self {
+        match error {
+            TlsError::Unsupported { .. } => Self::Unsupported(error.to_string()),
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
+/// What is needed to make a [`ClientSeat`].
+pub struct ClientSeatSettings {
+    /// As in the seat.
+    pub address: SocketAddr,
+    /// As in the seat.
+    pub engine: Engine,
+    /// As in the seat.
+    pub versions: RangeInclusive<Version>,
+    /// As in the seat.
+    pub server_name: String,
+    /// As in the seat.
+    pub trust: Trust,
+    /// As in the seat.
+    pub identities: BTreeMap<String, Identity>,
+    /// As in the seat.
+    pub implicit: bool,
+    /// As in the seat.
+    pub user: Option<String>,
+    /// As in the seat.
+    pub password: Secret,
+}
+
+impl ClientSeat {
+    /// A client that has done nothing yet.
+    #[must_use]
+    pub fn new(settings: ClientSeatSettings) -> Self {
+        let ClientSeatSettings {
+            address,
+            engine,
+            versions,
+            server_name,
+            trust,
+            identities,
+            implicit,
+            user,
+            password,
+        } = settings;
+        Self {
+            address,
+            engine,
+            versions,
+            server_name,
+            trust,
+            identities,
+            implicit,
+            user,
+            password,
+            sessions: Sessions::new(CONTROL),
+            contexts: BTreeMap::new(),
+            certificate: None,
+            passive: None,
+        }
+    }
+
+    /// A machine for a handshake on this connection, and the name of the certificate that it has.
+    fn machine(
+        &mut self,
+        on: &str,
+        handshake: &Handshake,
+    ) -> Result<(Box<dyn Machine>, Option<String>), MachineError> {
+        let certificate = handshake.certificate.clone().or_else(|| self.certificate.clone());
+        if on == CONTROL {
+            self.certificate.clone_from(&certificate);
+            self.sessions = Sessions::new(CONTROL);
+        }
+        if !self.contexts.contains_key(&certificate) {
+            let identity = match &certificate {
+                Some(name) => {
+                    let identity = self.identities.get(name).cloned();
+                    Some(identity.ok_or_else(|| MachineError::Unsupported(format!("no client certificate {name}")))?)
+                }
+                None => None,
+            };
+            let context = ClientContext::new(
+                self.engine,
+                ClientSettings {
+                    versions: self.versions.clone(),
+                    server_name: self.server_name.clone(),
+                    trust: self.trust.clone(),
+                    identity,
+                    alpn: Vec::new(),
+                    old_suites: false,
+                    key_log: None,
+                },
+            )
+            .map_err(MachineError::from)?;
+            self.contexts.insert(certificate.clone(), context);
+        }
+        // A new control session begins with nothing to resume.
+        let resume = if on == CONTROL { Resume::No } else { handshake.resume };
+        let resume = match resume {
+            Resume::Newest => ftpspec_tls::Resume::Newest,
+            Resume::No => ftpspec_tls::Resume::No,
+            Resume::First => ftpspec_tls::Resume::First,
+            Resume::EachOnce => ftpspec_tls::Resume::EachOnce,
+        };
+        let machine = self.contexts[&certificate].connect(&self.sessions, resume)?;
+        Ok((machine, certificate))
+    }
+}
+
+impl Player {
+    pub(crate) fn client(&mut self) -> Result<&mut ClientSeat, Stop> {
+        match &mut self.seat {
+            Seat::Client(seat) => Ok(seat),
+            Seat::Server(_) => Err(Stop::Trouble("an act of a client in a server's script".to_owned())),
+        }
+    }
+
+    pub(crate) async fn connect(&mut self, connect: &Connect, place: Place) -> Result<(), Stop> {
+        let seat = self.client()?;
+        let (to, carries) = match connect.to {
+            ConnectTo::Control => (seat.address, Carries::Replies),
+            ConnectTo::Passive => {
+                let to = seat.passive.take();
+                (to.ok_or_else(|| Stop::Trouble("connect before PASV or EPSV".to_owned()))?, Carries::Data)
+            }
+        };
+        if connect.to == ConnectTo::Control {
+            seat.sessions = Sessions::new(CONTROL);
+        }
+        let from: Option<IpAddr> = match &connect.from {
+            Some(from) => Some(self.text(from)?.parse().map_err(|_| Stop::Trouble("not an address".to_owned()))?),
+            None => None,
+        };
+        let name = self.next_name(&connect.name);
+        let cursor = self.log.len();
+        let connecting = tokio::time::timeout(self.limits.connect, ftpspec_net::connect(to, from)).await;
+        let failed = match connecting {
+            Ok(Ok(socket)) => {
+                self.log.push(Some(&name), By::Us, What::Connected { to });
+                let connection = self.take_over(socket, name, carries)?;
+                self.adopt(&connect.name, connection, cursor);
+                return Ok(());
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer in {:?}", self.limits.connect),
+        };
+        self.log.push(Some(&name), By::Us, What::ConnectFailed { to, why: failed.clone() });
+        Err(self.unmet("connect", "failed", &format!("a TCP connection to {to}"), &failed, place))
+    }
+
+    pub(crate) fn take_over(
+        &self,
+        socket: tokio::net::TcpStream,
+        name: Arc<str>,
+        carries: Carries,
+    ) -> Result<Connection, Stop> {
+        let setup =
+            Setup { name, carries, log: Arc::clone(&self.log), keep: KEPT_OF_DATA, names: Arc::clone(&self.names) };
+        Connection::new(socket, setup).map_err(|error| Stop::Trouble(format!("a socket that has no address: {error}")))
+    }
+
+    pub(crate) async fn send_command(&mut self, line: &Template, place: Place) -> Result<(), Stop> {
+        let octets = self.octets(line)?;
+        self.send_line(octets, place).await
+    }
+
+    /// Logs and sends one command line.
+    pub(crate) async fn send_line(&mut self, mut octets: Vec<u8>, place: Place) -> Result<(), Stop> {
+        let control = self.control()?;
+        self.keep_secret(&control, &octets)?;
+        let act = self.command_act(&control, &mut octets);
+        match control.act(act).await {
+            Ok(()) => Ok(()),
+            Err(broken) => Err(self.unmet("send", "closed", "a connection to send on", &broken.to_string(), place)),
+        }
+    }
+
+    /// The real password is never sent on an unprotected connection.
+    pub(crate) fn keep_secret(&mut self, control: &Connection, octets: &[u8]) -> Result<(), Stop> {
+        let protected = self.is_protected(control);
+        let Seat::Client(seat) = &self.seat else { return Ok(()) };
+        let password = seat.password.reveal().as_bytes();
+        let sent = !password.is_empty() && octets.windows(password.len()).any(|window| window == password);
+        if sent && !protected {
+            return Err(Stop::Trouble("the password is not sent in the clear".to_owned()));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn command_act(&mut self, control: &Connection, octets: &mut Vec<u8>) -> NetAct {
+        let command = ftpspec_wire::Command::parse(octets);
+        let protected = self.is_protected(control);
+        let line = ftpspec_wire::escaped(octets);
+        // What came before our act cannot be its answer; replies that wait are still to be read.
+        self.log.push(
+            Some(control.name()),
+            By::Us,
+            What::Command { verb: command.verb.clone(), line, protected },
+        );
+        octets.extend_from_slice(b"\r\n");
+        NetAct::Write { octets: std::mem::take(octets), verb: Some(command.verb) }
+    }
+
+    pub(crate) fn is_protected(&self, connection: &Connection) -> bool {
+        self.log.look(|events| {
+            let of = |by| {
+                events.iter().rev().find(|event| {
+                    event.connection.as_ref() == Some(connection.name())
+                        && (matches!(event.what, What::Handshake(_))
+                            || (matches!(event.what, What::CloseNotify) && event.by == by))
+                })
+            };
+            of(By::Us).is_some_and(|event| matches!(event.what, What::Handshake(_)))
+        })
+    }
+
+    pub(crate) fn control(&self) -> Result<Connection, Stop> {
+        self.connection(CONTROL).cloned().ok_or_else(|| Stop::Trouble("no control connection yet".to_owned()))
+    }
+
+    pub(crate) async fn login(&mut self, login: &Login, place: Place) -> Result<(), Stop> {
+        let level = self.level;
+        let result = self.try_login(login, place).await;
+        self.level = level;
+        self.as_prerequisite("login", result, place)
+    }
+
+    /// A prerequisite that is not met proves nothing about the demand.
+    fn as_prerequisite(&self, act: &'static str, result: Result<(), Stop>, place: Place) -> Result<(), Stop> {
+        match result {
+            Err(Stop::Unmet) => {
+                let kind = Leaf::Untestable.word();
+                let text = format!("{act}: a prerequisite failed");
+                let level = self.level.word();
+                self.log.push(None, By::Us, What::Leaf { kind, text, level, place: log_place(place) });
+                Err(Stop::Concluded)
+            }
+            other => other,
+        }
+    }
+
+    async fn try_login(&mut self, login: &Login, place: Place) -> Result<(), Stop> {
+        let connect = Connect { to: ConnectTo::Control, name: CONTROL.to_owned(), from: None };
+        self.connect(&connect, place).await?;
+        let handshake = Handshake { certificate: login.certificate.clone(), ..Handshake::plain_on(CONTROL) };
+        if self.client()?.implicit {
+            self.handshake(&handshake, place).await?;
+            self.expect_reply(220, place).await?;
+        } else {
+            self.expect_reply(220, place).await?;
+            self.ask("AUTH TLS", 234, place).await?;
+            self.handshake(&handshake, place).await?;
+        }
+        let seat = self.client()?;
+        let Some(user) = seat.user.clone() else {
+            return Err(self.unmet("login", "failed", "a user to log in as", "none was given", place));
+        };
+        let password = seat.password.clone();
+        self.send_line(format!("USER {user}").into_bytes(), place).await?;
+        let reply = self.next_reply("login", "331 or 230", place).await?;
+        if reply.class() == 3 {
+            self.send_line(format!("PASS {}", password.reveal()).into_bytes(), place).await?;
+            self.expect_reply(230, place).await?;
+        } else if reply.class() != 2 {
+            return Err(self.unmet("login", "code", "331 or 230", &line(&reply), place));
+        }
+        if let Some(level) = login.protect {
+            self.ask("PBSZ 0", 200, place).await?;
+            let prot = if level == ProtectionLevel::P { "PROT P" } else { "PROT C" };
+            self.ask(prot, 200, place).await?;
+        }
+        self.ask("TYPE I", 200, place).await
+    }
+
+    /// Sends a command of the harness's own, and gives the reply to it.
+    ///
+    /// # Errors
+    /// If the connection does not allow it, or no reply comes.
+    pub async fn inquire(&mut self, command: &str) -> Result<Reply, Stop> {
+        self.send_line(command.as_bytes().to_vec(), Place::default()).await?;
+        self.next_reply("reply", "a reply", Place::default()).await
+    }
+
+    /// The reply that comes without a command: the greeting.
+    ///
+    /// # Errors
+    /// If none comes, or it is no 220.
+    pub async fn next_greeting(&mut self) -> Result<Reply, Stop> {
+        let reply = self.next_reply("reply", "220", Place::default()).await?;
+        if reply.class() == 2 { Ok(reply) } else { Err(self.unmet("reply", "code", "220", &line(&reply), Place::default())) }
+    }
+
+    async fn ask(&mut self, command: &str, code: u16, place: Place) -> Result<(), Stop> {
+        self.send_line(command.as_bytes().to_vec(), place).await?;
+        self.expect_reply(code, place).await
+    }
+
+    async fn expect_reply(&mut self, code: u16, place: Place) -> Result<(), Stop> {
+        self.reply(&ReplyMatch::Like(CodePattern::Exact(code)), place).await
+    }
+
+    pub(crate) async fn open(&mut self, command: &Template, place: Place) -> Result<(), Stop> {
+        let result = match self.passive(command, place).await {
+            Ok(()) => {
+                let connect = Connect { to: ConnectTo::Passive, name: DATA.to_owned(), from: None };
+                self.connect(&connect, place).await
+            }
+            Err(stop) => Err(stop),
+        };
+        self.as_prerequisite("open", result, place)
+    }
+
+    pub(crate) async fn passive(&mut self, command: &Template, place: Place) -> Result<(), Stop> {
+        self.send_command(command, place).await?;
+        let reply = self.next_reply("passive", "227 or 229", place).await?;
+        let text = reply.lines.last().cloned().unwrap_or_default();
+        let subject = self.control()?.peer();
+        let port = match reply.code {
+            227 => parse_pasv_reply(&text).map(|address| {
+                if IpAddr::V4(*address.ip()) != subject.ip() {
+                    // 1123 §4.1.2.6 and 959 §4.1.2 let it listen elsewhere; we go only where we were sent.
+                    let text = format!("227 names {}, which is not the control connection's address", address.ip());
+                    let (kind, level) = (Leaf::Note.word(), self.level.word());
+                    self.log.push(None, By::Us, What::Leaf { kind, text, level, place: log_place(place) });
+                }
+                address.port()
+            }),
+            229 => parse_epsv_reply(&text),
+            _ => return Err(self.unmet("passive", "code", "227 or 229", &line(&reply), place)),
+        };
+        match port {
+            Ok(port) => {
+                self.client()?.passive = Some(SocketAddr::new(subject.ip(), port));
+                self.log.call(&format!("|||{port}|"), "|||{port}|");
+                Ok(())
+            }
+            Err(error) => Err(self.unmet("passive", "malformed", "an address", &format!("{}: {error}", line(&reply)), place)),
+        }
+    }
+
+    /// Starts a handshake of ours on a connection, and waits for its end.
+    pub(crate) async fn handshake_as_client(
+        &mut self,
+        handshake: &Handshake,
+        name: &str,
+        connection: &Connection,
+        place: Place,
+    ) -> Result<(), Stop> {
+        let (machine, identity) = match self.client()?.machine(name, handshake) {
+            Ok(machine) => machine,
+            Err(MachineError::Unsupported(text)) => {
+                let (kind, level) = (Leaf::Skip.word(), self.level.word());
+                self.log.push(None, By::Us, What::Leaf { kind, text, level, place: log_place(place) });
+                return Err(Stop::Concluded);
+            }
+            Err(MachineError::Other(text)) => return Err(Stop::Trouble(text)),
+        };
+        let from = self.log.len();
+        let start = NetAct::StartTls { machine, identity: identity.clone(), early: Early::GivenToTls };
+        let due = "a finished TLS handshake";
+        if let Err(broken) = connection.act(start).await {
+            return Err(self.after_transfer(name, "handshake", "closed", due, &broken.to_string(), place).await);
+        }
+        let told = self.wait_for_handshake(connection.name(), name, from).await?;
+        let (why, came) = match (told, &handshake.otherwise) {
+            (Ok(()), _) => return self.check_handshake(handshake, name, connection, identity.as_deref(), place).await,
+            (Err(_), Some(otherwise)) => return Box::pin(self.play(otherwise)).await,
+            (Err(failure), None) => failure,
+        };
+        Err(self.after_transfer(name, "handshake", why, due, &came, place).await)
+    }
+
+    async fn check_handshake(
+        &mut self,
+        demands: &Handshake,
+        name: &str,
+        connection: &Connection,
+        certificate: Option<&str>,
+        place: Place,
+    ) -> Result<(), Stop> {
+        let Some(done) = connection.received().handshake.clone() else {
+            return Err(Stop::Trouble("a finished handshake without facts".to_owned()));
+        };
+        let resumed = done.resumed.is_some();
+        if demands.resumed == Some(true) && !resumed {
+            let due = "the control connection's session, resumed";
+            return Err(self.after_transfer(name, "handshake", "not-resumed", due, "a full handshake", place).await);
+        }
+        if demands.resumed == Some(false) && resumed {
+            let due = "a full handshake";
+            return Err(self.after_transfer(name, "handshake", "resumed", due, "a resumed session", place).await);
+        }
+        if let Some(identity) = &demands.identity {
+            let shown = done.client_certificate == ftpspec_tls::ClientCertificateUse::Sent;
+            if certificate != Some(identity) || !(shown || resumed) {
+                let due = format!("the certificate {identity}, or a resumption of the session that carried it");
+                let came = format!("a full handshake in which no certificate was asked for (ours is {certificate:?})");
+                return Err(self.after_transfer(name, "handshake", "identity", &due, &came, place).await);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the scenario's acts are made of when the harness itself wants something done: one step at no place.
+    #[must_use]
+    pub fn step(act: Act) -> Step {
+        Step { act, place: Place::default() }
+    }
+}
+
+pub(crate) fn line(reply: &Reply) -> String {
+    in_words(&What::Reply { reply: reply.clone(), protected: true, to: String::new() })
+}

@@ -1,0 +1,104 @@
+//! The polite end of a client's conversation: data connections are read to their end, what was uploaded is removed, QUIT
+//! is sent and its reply read, so that no RST is of our making and absence is proved by an answered command.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ftpspec_net::Act as NetAct;
+use ftpspec_scenario::model::Place;
+use ftpspec_transcript::{By, What};
+
+use crate::pattern::is_called;
+use crate::waiting::{is_end, is_final_reply};
+use crate::{CONTROL, Player};
+
+/// How long the peer is given for its part of an end that no scenario is about.
+const PARTING: Duration = Duration::from_secs(3);
+
+impl Player {
+    /// Ends everything. `met` says whether the script got to its end: only then is the control connection trusted to
+    /// answer.
+    pub async fn part(mut self, met: bool) {
+        self.trying = true;
+        let data: Vec<_> =
+            self.connections.iter().filter(|(name, _)| !is_called(name, CONTROL)).map(|(_, it)| it.clone()).collect();
+        for connection in &data {
+            if !connection.is_over() {
+                _ = connection.act(NetAct::Release).await;
+                _ = connection.act(NetAct::CloseNotify).await;
+                _ = connection.act(NetAct::Fin).await;
+            }
+        }
+        for connection in &data {
+            if !connection.is_over() {
+                let name = Arc::clone(connection.name());
+                _ = self.wait_quietly(PARTING.min(self.limits.data), 0, |event| is_end(event, &name)).await;
+            }
+        }
+        let Ok(control) = self.control() else { return };
+        let name = Arc::clone(control.name());
+        let (ended, quit, stored) = self.log.look(|events| {
+            let sent = |due: &str| {
+                events.iter().any(|event| {
+                    event.by == By::Us && matches!(&event.what, What::Command { verb, .. } if verb == due)
+                })
+            };
+            let ended = events.iter().any(|event| {
+                event.connection.as_ref() == Some(&name)
+                    && (is_end(event, &name) || matches!(event.what, What::Fin { .. } | What::Rst))
+            });
+            (ended, sent("QUIT"), sent("STOR") || sent("APPE"))
+        });
+        if ended {
+            return;
+        }
+        // After 234 without a handshake, or in a broken one, nothing that we could say would be understood.
+        let can_talk = self.log.look(|events| {
+            let last = events.iter().rev().find(|event| {
+                event.connection.as_ref() == Some(&name)
+                    && matches!(
+                        event.what,
+                        What::HandshakeStarted | What::Handshake(_) | What::HandshakeFailed { .. } | What::Plaintext { .. }
+                    )
+            });
+            last.is_none_or(|event| matches!(event.what, What::Handshake(_) | What::Plaintext { in_session: true, .. }))
+        });
+        if can_talk {
+            if stored && met {
+                if let Some(upload) = self.variables.get("upload").cloned() {
+                    let line = [b"DELE ".as_slice(), &upload].concat();
+                    if self.say(line).await {
+                        self.hear().await;
+                    }
+                }
+            }
+            if !quit && self.say(b"QUIT".to_vec()).await {
+                self.hear().await;
+            }
+        }
+        if !can_talk || self.log.look(|events| !events.iter().any(|event| is_end(event, &name))) {
+            _ = control.act(NetAct::CloseNotify).await;
+            _ = control.act(NetAct::Fin).await;
+            _ = self.wait_quietly(PARTING.min(self.limits.reply), 0, |event| is_end(event, &name)).await;
+        }
+    }
+
+    async fn say(&mut self, line: Vec<u8>) -> bool {
+        self.send_line(line, Place::default()).await.is_ok()
+    }
+
+    async fn hear(&mut self) {
+        let Ok(control) = self.control() else { return };
+        let name = Arc::clone(control.name());
+        // From our command on: replies before it were for others.
+        let from = self.log.look(|events| {
+            events
+                .iter()
+                .rposition(|event| event.by == By::Us && matches!(event.what, What::Command { .. }))
+                .unwrap_or(0)
+        });
+        _ = self
+            .wait_quietly(PARTING.min(self.limits.reply), from, |event| is_final_reply(event) || is_end(event, &name))
+            .await;
+    }
+}

@@ -1,0 +1,176 @@
+//! Performs acts, as either side, on named connections: the one player of a scenario's steps and of the reference
+//! server's rules, so that truth and lie run the same code. What it decides while playing (a reply matches, an event is
+//! the awaited one) it decides with the functions that the judge uses. It gives no verdict.
+
+mod acts;
+pub mod client;
+mod ending;
+pub mod fixture;
+pub mod pattern;
+pub mod server;
+mod waiting;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ftpspec_net::{Connection, Limits, Names};
+use ftpspec_scenario::model::{Level, Name, Place, Script};
+use ftpspec_transcript::{By, Log, What};
+
+pub use client::ClientSeat;
+pub use server::ServerSide;
+
+/// The name of the control connection.
+pub const CONTROL: &str = "control";
+/// The name of the newest data connection.
+pub const DATA: &str = "data";
+
+/// Which side we play.
+pub enum Seat {
+    /// The FTP client.
+    Client(Box<ClientSeat>),
+    /// The FTP server.
+    Server(Arc<dyn ServerSide>),
+}
+
+/// Why a script came to its end before its last act. The log holds the details.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// A demand was not met.
+    Unmet,
+    /// A `fail`, `skip` or `untestable`, or a prerequisite that failed.
+    Concluded,
+    /// The server's script gave the refusal that was due, and is over.
+    Refused,
+    /// The harness is at a loss.
+    Trouble(String),
+}
+
+/// Performs scripts on its connections.
+pub struct Player {
+    /// Where everything is logged.
+    pub(crate) log: Arc<Log>,
+    pub(crate) limits: Limits,
+    pub(crate) names: Names,
+    pub(crate) seat: Seat,
+    pub(crate) connections: BTreeMap<String, Connection>,
+    /// How many connections of a name there were: `data`, then `data.2`.
+    pub(crate) made: BTreeMap<Name, usize>,
+    /// The newest connection's full name, by its plain name.
+    pub(crate) newest: BTreeMap<Name, Arc<str>>,
+    pub(crate) current: Name,
+    /// The first event of each connection that no act has consumed.
+    pub(crate) cursors: BTreeMap<String, usize>,
+    pub(crate) listeners: BTreeMap<Name, ftpspec_net::Listener>,
+    pub(crate) level: Level,
+    /// While an alternative is tried nothing is logged as unmet.
+    pub(crate) trying: bool,
+    /// What `${…}` stands for.
+    pub(crate) variables: BTreeMap<String, Vec<u8>>,
+}
+
+/// What a player needs besides its seat.
+pub struct Setting {
+    /// Where everything is logged.
+    pub log: Arc<Log>,
+    /// How long is waited.
+    pub limits: Limits,
+    /// The names of known certificates.
+    pub names: Names,
+    /// The level of demands that do not carry their own.
+    pub level: Level,
+    /// What `${…}` stands for.
+    pub variables: BTreeMap<String, Vec<u8>>,
+}
+
+impl Player {
+    /// A player with no connection yet.
+    #[must_use]
+    pub fn new(seat: Seat, setting: Setting) -> Self {
+        let Setting { log, limits, names, level, variables } = setting;
+        Self {
+            log,
+            limits,
+            names,
+            seat,
+            connections: BTreeMap::new(),
+            made: BTreeMap::new(),
+            newest: BTreeMap::new(),
+            current: CONTROL.to_owned(),
+            cursors: BTreeMap::new(),
+            listeners: BTreeMap::new(),
+            level,
+            trying: false,
+            variables,
+        }
+    }
+
+    /// Plays a script to its end.
+    ///
+    /// # Errors
+    /// A [`Stop`] says why it did not get there.
+    pub async fn play(&mut self, script: &Script) -> Result<(), Stop> {
+        for step in script {
+            let began = What::Act { word: acts::word(&step.act), place: log_place(step.place) };
+            let connection = self.full_name(acts::names(&step.act)).filter(|_| acts::is_shown_on(&step.act));
+            self.log.push(connection.as_ref(), By::Us, began);
+            // Acts hold scripts that hold acts.
+            Box::pin(self.perform(&step.act, step.place)).await?;
+        }
+        Ok(())
+    }
+
+    /// The log.
+    #[must_use]
+    pub fn log(&self) -> &Arc<Log> {
+        &self.log
+    }
+
+    /// The connection of this name (the newest, if there were several), if it was ever made.
+    #[must_use]
+    pub fn connection(&self, name: &str) -> Option<&Connection> {
+        self.newest.get(name).and_then(|full| self.connections.get(&**full))
+    }
+
+    /// Takes over a connection under this name; what is on it before `cursor` has been seen.
+    pub fn adopt(&mut self, name: &str, connection: Connection, cursor: usize) {
+        let full = Arc::clone(connection.name());
+        self.cursors.insert(full.to_string(), cursor);
+        self.connections.insert(full.to_string(), connection);
+        self.newest.insert(name.to_owned(), full);
+        name.clone_into(&mut self.current);
+    }
+
+    /// Lets go of a connection: it is read to its end by itself.
+    pub fn let_go(&mut self, name: &str) {
+        if let Some(full) = self.newest.remove(name) {
+            self.connections.remove(&*full);
+        }
+        CONTROL.clone_into(&mut self.current);
+    }
+
+    /// The name that the next connection called `name` gets in the log.
+    pub fn next_name(&mut self, name: &str) -> Arc<str> {
+        let count = self.made.entry(name.to_owned()).or_default();
+        *count += 1;
+        if *count == 1 { Arc::from(name) } else { Arc::from(format!("{name}.{count}")) }
+    }
+
+    pub(crate) fn full_name(&self, name: Option<&Name>) -> Option<Arc<str>> {
+        self.newest.get(name.unwrap_or(&self.current)).cloned()
+    }
+
+    /// Logs a demand that was not met, and gives the stop.
+    pub(crate) fn unmet(&self, act: &'static str, why: &'static str, due: &str, came: &str, place: Place) -> Stop {
+        if !self.trying {
+            let level = self.level.word();
+            let (due, came) = (due.to_owned(), came.to_owned());
+            self.log.push(None, By::Us, What::Unmet { act, why, due, came, level, place: log_place(place) });
+        }
+        Stop::Unmet
+    }
+}
+
+pub(crate) fn log_place(place: Place) -> ftpspec_transcript::Place {
+    ftpspec_transcript::Place { line: place.line, column: place.column, length: place.length }
+}

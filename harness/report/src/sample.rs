@@ -1,0 +1,253 @@
+//! What the tests of every report render: one run with each verdict, and one in which every text is a peer's.
+
+use ftpspec_results::{
+    AtFault, Caret, CaseResult, Diagnosis, Evidence, Fold, Known, Level, Libraries, Plan, Results, Role, RunEvent,
+    Signal, SourceLine, StaleEntry, Subject, Summary, Verdict,
+};
+
+/// The events of a run with each verdict.
+pub(crate) fn events() -> Vec<RunEvent> {
+    let mut events = vec![
+        started(),
+        RunEvent::ProbeFinished {
+            lines: vec!["AUTH      TLS, SSL".to_owned(), "TLS       1.2, no tickets".to_owned()],
+        },
+    ];
+    for (index, mut result) in cases().into_iter().enumerate() {
+        result.index = index;
+        let (id, variant) = (result.id.clone(), result.variant.clone());
+        events.push(RunEvent::CaseStarted { id: id.clone(), variant: variant.clone() });
+        events.extend(result.transcript.iter().map(|line| RunEvent::Transcript {
+            id: id.clone(),
+            variant: variant.clone(),
+            line: line.clone(),
+        }));
+        events.push(RunEvent::CaseFinished(Box::new(result)));
+    }
+    let stale = vec![StaleEntry {
+        id: "server/prot/prot-before-auth".to_owned(),
+        variant: "*".to_owned(),
+        why: "it passes: take the entry out".to_owned(),
+    }];
+    events.push(RunEvent::RunFinished { duration_ms: 5214, stale });
+    events
+}
+
+/// What those events come to.
+pub(crate) fn results() -> Results {
+    fold(&events())
+}
+
+/// A run in which every text that can be a peer's is `text`.
+pub(crate) fn hostile(text: &str) -> Results {
+    let mut results = results();
+    let said = || text.to_owned();
+    results.subject.name = said();
+    results.subject.version = Some(said());
+    results.subject.address = said();
+    results.probe = vec![said()];
+    for result in &mut results.results {
+        result.id = format!("{}{text}", result.id);
+        result.variant.push_str(text);
+        result.title = said();
+        result.file = said();
+        result.clauses = vec![said(), said()];
+        result.field_cases = vec![said()];
+        result.notes = vec![said()];
+        result.transcript = vec![said()];
+        result.reason = result.reason.as_ref().map(|_| said());
+        if let Some(known) = &mut result.known {
+            *known = Known { reason: said(), until: Some(said()) };
+        }
+        let diagnosis = Diagnosis { id: said(), text: said(), at_fault: AtFault::Path };
+        result.diagnosis = result.diagnosis.as_ref().map(|_| diagnosis.clone());
+        if let Some(evidence) = &mut result.evidence {
+            **evidence = hostile_evidence(text, &diagnosis, evidence);
+        }
+    }
+    for entry in &mut results.stale {
+        *entry = StaleEntry { id: said(), variant: said(), why: said() };
+    }
+    results.trouble = vec![said()];
+    results.summary = Summary::of(&results.results);
+    results
+}
+
+fn hostile_evidence(text: &str, diagnosis: &Diagnosis, places: &Evidence) -> Evidence {
+    let said = || text.to_owned();
+    Evidence {
+        title: said(),
+        file: said(),
+        line: places.line,
+        column: places.column,
+        source: places.source.iter().map(|line| SourceLine { number: line.number, text: said() }).collect(),
+        caret: places.caret.clone().map(|caret| Caret { label: said(), ..caret }),
+        due: said(),
+        came: said(),
+        conversation: vec![said()],
+        diagnosis: Some(diagnosis.clone()),
+        seen_as: vec![said()],
+        also: vec![said()],
+        again: said(),
+        by_hand: Some(said()),
+    }
+}
+
+pub(crate) fn fold(events: &[RunEvent]) -> Results {
+    let mut fold = Fold::new();
+    fold.extend(events);
+    fold.results().expect("it has started")
+}
+
+pub(crate) fn started() -> RunEvent {
+    RunEvent::RunStarted {
+        plan: Plan { scenarios: 7, variants: 10, connections: 24, seconds_estimate: 5 },
+        subject: Subject {
+            role: Role::Server,
+            name: "vsftpd".to_owned(),
+            version: Some("3.0.3".to_owned()),
+            address: "127.0.0.1:2121".to_owned(),
+        },
+        libraries: Libraries { rustls: "0.23.35".to_owned(), openssl: "3.0.17".to_owned() },
+        started: "2026-11-20T21:48:00Z".parse().expect("it is RFC 3339"),
+    }
+}
+
+pub(crate) fn interrupted() -> RunEvent {
+    RunEvent::Interrupted { signal: Signal::Interrupt }
+}
+
+fn cases() -> Vec<CaseResult> {
+    let rustls = "engine=rustls,version=1.2,open=EPSV";
+    let openssl = "engine=openssl,version=1.2,open=EPSV";
+    let passed = case("server/data/retr-empty-file", rustls, Level::Must, Verdict::Pass, "rfc959#3.3");
+    let mut noted = case("server/data/retr-empty-file", openssl, Level::Must, Verdict::Pass, "rfc959#3.3");
+    noted.notes = vec!["RETR was answered 125 before the data connection was open".to_owned()];
+    let mut known = case("server/prot/pbsz-prot-sequence", "", Level::Must, Verdict::Fail, "rfc2228#3");
+    known.known = Some(Known {
+        reason: "vsftpd takes PROT before PBSZ (200 instead of 503)".to_owned(),
+        until: Some("2027-06-30".to_owned()),
+    });
+    let mut untestable = case("server/data/stor-resume", rustls, Level::Must, Verdict::Untestable, "rfc3659#5");
+    untestable.reason = Some("login: 530 Login incorrect".to_owned());
+    let mut broken = case("server/data/list-large", rustls, Level::Field, Verdict::Error, "");
+    broken.clauses.clear();
+    broken.reason = Some("late: our own loop lagged 1.2 s behind a limit of 2 s".to_owned());
+    vec![
+        passed,
+        noted,
+        failed(rustls),
+        failed(openssl),
+        known,
+        untestable,
+        broken,
+        skipped("server/tls/ticket-resumption", rustls),
+        skipped("server/tls/ticket-of-another-session", openssl),
+        warned(),
+    ]
+}
+
+pub(crate) fn case(id: &str, variant: &str, level: Level, verdict: Verdict, clause: &str) -> CaseResult {
+    CaseResult {
+        id: id.to_owned(),
+        variant: variant.to_owned(),
+        index: 0,
+        role: Role::Server,
+        level,
+        verdict,
+        clauses: vec![clause.to_owned()],
+        field_cases: vec![],
+        diagnosis: None,
+        reason: None,
+        notes: vec![],
+        known: None,
+        duration_ms: 80,
+        title: format!("What {id} asks for holds"),
+        file: format!("{id}.yaml"),
+        evidence: None,
+        transcript: vec![],
+    }
+}
+
+fn skipped(id: &str, variant: &str) -> CaseResult {
+    let mut result = case(id, variant, Level::Must, Verdict::Skip, "rfc4217#9");
+    result.reason = Some("capability: no tickets (the probe saw none on TLS 1.2)".to_owned());
+    result
+}
+
+/// The example of the design.
+pub(crate) fn warned() -> CaseResult {
+    let mut result = case("server/auth/zos-client-hello", "", Level::Should, Verdict::Warn, "rfc4217#10.1");
+    result.title = "A ClientHello that cannot be served is refused inside TLS, not with FTP text".to_owned();
+    result.field_cases = vec!["IT13168".to_owned()];
+    result.diagnosis = Some(Diagnosis {
+        id: "plaintext-in-handshake".to_owned(),
+        text: "the server answered in plaintext inside the TLS handshake. It gave up after its 234 and said so \
+               outside TLS. What it was offered: TLS 1.0 at most, no extensions. A z/OS client shows this as rc 410 \
+               \"SSL message format is incorrect\", EZA2897I, client error code 17."
+            .to_owned(),
+        at_fault: AtFault::Subject,
+    });
+    let conversation = [
+        "control  C> AUTH TLS",
+        "control  <S 234 AUTH TLS successful",
+        "control  C> client_hello   TLS 1.0, 6 suites (RSA and DHE, CBC, SHA-1), no extensions",
+        "control  <S alert          fatal protocol_version",
+        "control  <S plaintext      550 TLS handshake failed",
+        "control  <S FIN",
+    ];
+    let conversation: Vec<String> = conversation.map(str::to_owned).to_vec();
+    result.transcript = conversation.clone();
+    let source = [(22, "expect:"), (23, "  - never: {plaintext: {on: control, except: 421}}")];
+    result.evidence = Some(Box::new(Evidence {
+        title: result.title.clone(),
+        file: result.file.clone(),
+        line: 23,
+        column: 5,
+        source: source.map(|(number, text)| SourceLine { number, text: text.to_owned() }).to_vec(),
+        caret: Some(Caret {
+            line: 23,
+            column: 5,
+            length: 5,
+            label: "plaintext came 3 ms after the ClientHello".to_owned(),
+        }),
+        due: "a TLS record (ServerHello or alert), or a close".to_owned(),
+        came: r#"35 35 30 20 54 4c 53 20 68 61 6e 64 73 68 61 6b 65 …   "550 TLS handshake failed\r\n""#.to_owned(),
+        conversation,
+        diagnosis: result.diagnosis.clone(),
+        seen_as: vec![],
+        also: vec!["alert-then-text".to_owned()],
+        again: "ftpspec run server/auth/zos-client-hello --server ftp://test@127.0.0.1:2121 -v".to_owned(),
+        by_hand: Some(
+            r"(printf 'AUTH TLS\r\n'; sleep 1; xxd -r -p zos-2.2-client-hello.hex; sleep 2) | nc 127.0.0.1 2121 | xxd"
+                .to_owned(),
+        ),
+    }));
+    result
+}
+
+fn failed(variant: &str) -> CaseResult {
+    let mut result = case("server/data/retr-close-notify", variant, Level::Must, Verdict::Fail, "rfc4217#12.4");
+    result.title = "The end of the data is a close_notify, not a bare FIN".to_owned();
+    result.diagnosis = Some(Diagnosis {
+        id: "retr-without-close-notify".to_owned(),
+        text: "the server closed the data connection without close_notify.\nA cut looks just the same.".to_owned(),
+        at_fault: AtFault::Subject,
+    });
+    let conversation = ["control  <S 226", "data     <S 12 octets, FIN"].map(str::to_owned).to_vec();
+    result.transcript = conversation.clone();
+    result.evidence = Some(Box::new(Evidence {
+        title: result.title.clone(),
+        file: result.file.clone(),
+        line: 9,
+        column: 5,
+        source: vec![SourceLine { number: 9, text: "  - await: end data".to_owned() }],
+        caret: Some(Caret { line: 9, column: 5, length: 15, label: "no close_notify before FIN".to_owned() }),
+        due: "close_notify, then FIN".to_owned(),
+        came: "FIN".to_owned(),
+        conversation,
+        again: format!("ftpspec run {} --server ftp://test@127.0.0.1:2121 -v", result.name()),
+        ..Evidence::default()
+    }));
+    result
+}

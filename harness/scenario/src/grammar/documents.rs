@@ -1,0 +1,169 @@
+//! The kinds of files: scenario, defect, rules, diagnosis, server description, baseline.
+
+use super::acts::SCRIPT_SHAPE;
+use super::patterns::WHEN;
+use super::{
+    CLAUSE, CLAUSES, CODE, EXPECTATIONS, FIXTURE, NAME, NAME_FORMAT, NAMES, NUMBER, TEXT, TEXTS, VERB, YES_NO,
+};
+use crate::model::{AtFault, Capability, Effects, Level};
+use crate::shape::{Choice, Format, Key, Named, Shape, key, needed};
+
+pub(crate) static SCENARIO: Shape = Shape::Record(SCENARIO_KEYS);
+static SCENARIO_KEYS: &[Key] = &[
+    needed("title", "One line that states the demand.", &TEXT),
+    needed("level", "How binding the demand is; `must` needs a MUST in a cited clause.", &LEVEL),
+    key("clauses", "The clauses it rests on.", &CLAUSES),
+    key("field-cases", "The field cases it reproduces.", &NAMES),
+    key("effects", "What it does to the subject; `read` if nothing is said.", &EFFECTS),
+    key("needs", "What the subject must offer, or be configured to do.", &NEEDS),
+    key("catches", "The defects that it is shown to catch.", &NAMES),
+    key("why", "Why it exists, for people.", &TEXT),
+    key("alone", "Whether it wants a peer of its own.", &YES_NO),
+    key("vary", "Axes of its own: each has words to choose from.", &Shape::Table(&NAME_FORMAT, &AXIS)),
+    key("steps", "What we do as the client.", &SCRIPT_SHAPE),
+    key("parts", "Scripts that steps and rules take in by name.", &Shape::Table(&NAME_FORMAT, &SCRIPT_SHAPE)),
+    key("server", "What the reference server does otherwise than by default.", &PEER),
+    key("client", "What the client under test is asked to do.", &CLIENT),
+    key("expect", "What must hold of the whole conversation.", &EXPECTATIONS),
+];
+
+static LEVEL: Shape = Shape::Text(&Format::Words { noun: "a level", words: Level::WORDS });
+static EFFECTS: Shape = Shape::Text(&Format::Words { noun: "an effect", words: Effects::WORDS });
+static CAPABILITY: Shape = Shape::Text(&Format::Words { noun: "a capability", words: Capability::WORDS });
+static NEEDS: Shape = Shape::List(&CAPABILITY);
+
+static AXIS: Shape = Shape::Either(&[Shape::List(&NAME), Shape::Table(&NAME_FORMAT, &AXIS_VALUE)]);
+static AXIS_VALUE: Shape =
+    Shape::Either(&[Shape::Text(&Format::Any), Shape::Named(&super::acts::SCRIPT), Shape::Record(AXIS_VALUE_KEYS)]);
+static AXIS_VALUE_KEYS: &[Key] = &[
+    key("needs", "What the subject must offer for this value.", &NEEDS),
+    key("effects", "What this value does to the subject.", &EFFECTS),
+    key("level", "How binding the demand is with this value.", &LEVEL),
+    key("script", "The acts that `${axis}` stands for.", &SCRIPT_SHAPE),
+    key("text", "The text that `${axis}` stands for.", &TEXT),
+];
+
+static PEER: Shape = Shape::Record(PEER_KEYS);
+static PEER_KEYS: &[Key] = &[SETTINGS, RULES_KEY];
+const SETTINGS: Key =
+    key("settings", "Settings of the reference server that differ from the correct value.", &Shape::Settings);
+const RULES_KEY: Key = key("rules", "Scripts in place of the correct ones.", &RULE_LIST);
+static RULE_LIST: Shape = Shape::List(&RULE);
+static RULE: Shape = Shape::Named(&RULE_NAMED);
+static RULE_NAMED: Named = Named {
+    name: "rule",
+    doc: "A script in place of the correct one, for one command.",
+    shape: Shape::Record(RULE_KEYS),
+};
+static RULE_KEYS: &[Key] = &[
+    needed("on", "The command, or `greeting`.", &VERB),
+    key("if", "When it applies; all that is given must hold.", &Shape::Record(CONDITION_KEYS)),
+    needed("script", "What is done.", &SCRIPT_SHAPE),
+];
+static CONDITION_KEYS: &[Key] = &[
+    key("argument", "The command's argument, exactly.", &TEXT),
+    key("file", "What the command is about.", &FILE_STATE),
+    key("nth", "The how-manieth time this command comes in the session, from 1.", &NUMBER),
+    key("protected", "Whether the control connection is protected.", &YES_NO),
+];
+static FILE_STATE: Shape =
+    Shape::Text(&Format::Words { noun: "a state of a file", words: &["empty", "not-empty", "missing"] });
+
+static CLIENT: Shape = Shape::Choice(&Choice { noun: "an action of a client", keys: ACTIONS, beside: &[] });
+static ACTIONS: &[Key] = &[
+    key("login", "Logs in, and out again.", &REQUEST),
+    key("get", "Fetches these files in one session.", &REQUEST),
+    key("put", "Stores these files in one session.", &REQUEST),
+    key("list", "Lists a directory.", &REQUEST),
+    key("ccc", "Fetches these files, with CCC after the login.", &REQUEST),
+];
+static REQUEST: Shape = Shape::Either(&[Shape::Nothing, Shape::List(&FIXTURE), Shape::Record(REQUEST_KEYS)]);
+static REQUEST_KEYS: &[Key] = &[
+    key("files", "The fixtures it is about.", &Shape::List(&FIXTURE)),
+    key("tls", "`demanded`: the client is told to go on only with TLS.", &DEMANDED),
+];
+static DEMANDED: Shape = Shape::Text(&Format::Words { noun: "what can be asked of TLS", words: &["demanded"] });
+
+pub(crate) static RULES: Shape = Shape::Record(PEER_KEYS);
+
+pub(crate) static DEFECT: Shape = Shape::Record(DEFECT_KEYS);
+static DEFECT_KEYS: &[Key] = &[
+    needed("title", "What it does, in one line.", &TEXT),
+    needed("source", "Where it was seen.", &TEXT),
+    SETTINGS,
+    RULES_KEY,
+    needed("told-as", "The diagnosis that must come out.", &NAME),
+];
+
+pub(crate) static DIAGNOSIS: Shape = Shape::Record(DIAGNOSIS_KEYS);
+static DIAGNOSIS_KEYS: &[Key] = &[
+    needed("title", "One line.", &TEXT),
+    needed("when", "Events in this order.", &Shape::List(&WHEN)),
+    needed("at-fault", "Whose fault it is.", &AT_FAULT),
+    needed("say", "The text that a person reads, with variables from the log.", &TEXT),
+    key("clauses", "The clauses it rests on.", &CLAUSES),
+    key("field-cases", "The field cases it tells.", &NAMES),
+    key("seen-as", "How other software shows the same thing, by its name.", &SEEN_AS),
+];
+static AT_FAULT: Shape = Shape::Text(&Format::Words { noun: "a side that can be at fault", words: AtFault::WORDS });
+static SEEN_AS: Shape = Shape::Table(
+    &NAME_FORMAT,
+    &Shape::Either(&[Shape::Text(&Format::Any), Shape::List(&TEXT), Shape::Table(&NAME_FORMAT, &SEEN_AS_DETAIL)]),
+);
+static SEEN_AS_DETAIL: Shape = Shape::Either(&[Shape::Text(&Format::Any), Shape::List(&TEXT)]);
+
+pub(crate) static SERVER: Shape = Shape::Record(SERVER_KEYS);
+static SERVER_KEYS: &[Key] = &[
+    needed("title", "The name that reports show.", &TEXT),
+    needed("start", "How it is started, or where it runs.", &Shape::Record(START_KEYS)),
+    key("ready", "The code of the greeting that tells it is ready; 220 if nothing is said.", &CODE),
+    key("login", "The login; user and password of the run if nothing is said.", &Shape::Record(LOGIN_KEYS)),
+    key("log", "Its own log file, shown with failures.", &TEXT),
+    key("configurations", "What each of its configurations provides.", &Shape::Table(&NAME_FORMAT, &CONFIGURATION)),
+];
+static START_KEYS: &[Key] = &[
+    key("container", "An image; each run starts its own container.", &TEXT),
+    key("command", "A program and its arguments.", &TEXTS),
+    key("at", "The URL of a server that runs already.", &TEXT),
+    key("env", "Environment of the container or program.", &Shape::Table(&NAME_FORMAT, &TEXT)),
+];
+static LOGIN_KEYS: &[Key] = &[
+    needed("user", "The user.", &TEXT),
+    needed("password", "The password; a variable, never the word itself.", &TEXT),
+];
+static CONFIGURATION: Shape = Shape::Record(CONFIGURATION_KEYS);
+static CONFIGURATION_KEYS: &[Key] = &[needed("provides", "Capabilities that scenarios can need.", &NEEDS)];
+
+pub(crate) static BASELINE: Shape = Shape::List(&BASELINE_ENTRY);
+static BASELINE_ENTRY: Shape = Shape::Named(&BASELINE_ENTRY_NAMED);
+static BASELINE_ENTRY_NAMED: Named = Named {
+    name: "deviation",
+    doc: "A known deviation: still run and shown, not red.",
+    shape: Shape::Record(BASELINE_KEYS),
+};
+static BASELINE_KEYS: &[Key] = &[
+    needed("id", "The scenario.", &TEXT),
+    key("variant", "A glob over the variants' names; `*` if nothing is said.", &TEXT),
+    needed("diagnosis", "The diagnosis that it must fail with.", &NAME),
+    needed("reason", "Why it is known, for people.", &TEXT),
+    key("clause", "The clause that it breaks.", &CLAUSE),
+    key("link", "Where it is told.", &TEXT),
+    key("until", "The last day on which it holds.", &DATE),
+];
+static DATE: Shape = Shape::Text(&Format::Pattern {
+    due: "a day such as `2027-03-31`",
+    pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+    holds: is_date,
+});
+
+fn is_date(text: &str) -> bool {
+    let [year, month, day] = text.split('-').collect::<Vec<_>>()[..] else { return false };
+    let number = |part: &str, width: usize| {
+        (part.len() == width && part.bytes().all(|octet| octet.is_ascii_digit()))
+            .then(|| part.parse::<u32>().ok())
+            .flatten()
+    };
+    number(year, 4).is_some()
+        && number(month, 2).is_some_and(|month| (1..=12).contains(&month))
+        && number(day, 2).is_some_and(|day| (1..=31).contains(&day))
+}

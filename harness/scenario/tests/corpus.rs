@@ -1,0 +1,74 @@
+//! Every scenario, defect and diagnosis of this repository loads, lints clean, and leads somewhere.
+
+use std::path::{Path, PathBuf};
+
+use ftpspec_scenario::{Catalogue, Diagnostic, lint_all, load_defect, load_server_description, read_file};
+
+#[test]
+fn every_scenario_diagnosis_and_defect_of_the_repository_is_right() {
+    let mut wrong = Vec::new();
+    let mut catalogue = Catalogue::default().with_folder(&top().join("scenarios")).unwrap_or_else(|found| {
+        wrong.extend(found);
+        Catalogue::default()
+    });
+    let loaded = wrong.is_empty();
+    for path in yaml_files(&top().join("fixtures/defects/server")) {
+        let name = format!("defects/server/{}", path.file_name().unwrap_or_default().to_string_lossy());
+        match read_file(&path, &name).map_err(|found| vec![found]).and_then(|source| load_defect(&source)) {
+            Ok(defect) => catalogue.defects.push(defect.into()),
+            Err(found) => wrong.extend(found),
+        }
+    }
+    if loaded {
+        wrong.extend(lint_all(&catalogue));
+    }
+    assert!(wrong.is_empty(), "{} found:\n{}", wrong.len(), rendered(&wrong));
+}
+
+#[test]
+fn what_is_embedded_is_what_the_repository_holds() {
+    let embedded = Catalogue::embedded().unwrap_or_else(|wrong| panic!("{}", rendered(&wrong)));
+    let files = yaml_files(&top().join("scenarios/server"));
+    assert_eq!(embedded.scenarios.iter().filter(|one| one.id.starts_with("server/")).count(), files.len());
+    assert!(embedded.scenarios.is_sorted_by(|a, b| a.id < b.id));
+    for scenario in &embedded.scenarios {
+        assert!(!scenario.variants.is_empty(), "{}", scenario.id);
+    }
+}
+
+#[test]
+fn every_containerised_peer_is_described_rightly() {
+    let files = yaml_files(&top().join("docker"));
+    let peers = files.iter().filter(|path| path.ends_with("peer.yaml")).collect::<Vec<_>>();
+    assert!(!peers.is_empty());
+    for path in peers {
+        let source = read_file(path, &path.to_string_lossy()).expect("it can be read");
+        let description = load_server_description(&source).unwrap_or_else(|wrong| panic!("{}", rendered(&wrong)));
+        assert!(!description.configurations.is_empty(), "{}", description.title);
+    }
+}
+
+fn rendered(diagnostics: &[Diagnostic]) -> String {
+    diagnostics.iter().map(|diagnostic| format!("{}\n", diagnostic.render())).collect()
+}
+
+fn yaml_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "yaml") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+fn top() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}

@@ -1,0 +1,370 @@
+//! The conversation in words. The *normal form* is what a snapshot holds: between two acts of ours the events stand
+//! connection by connection; reply prose, counts of records and tickets, and arrival times are not part of it. The
+//! full style shows prose, for people.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use ftpspec_wire::{LooksLike, Reply, alert_name, escaped};
+
+use crate::event::{By, Event, What};
+use crate::log::Log;
+use crate::order::divides;
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// What a snapshot holds.
+    Normal,
+    /// With prose and times, for a person.
+    Full,
+}
+
+/// The widest plaintext that is shown in a line.
+const PLAINTEXT_SHOWN: usize = 96;
+
+/// The normal form of a log.
+#[must_use]
+pub fn normal_form(log: &Log, we_are_client: bool) -> Vec<String> {
+    conversation(&log.events(), &log.words(), Style::Normal, we_are_client)
+}
+
+/// The lines of a conversation: `control  C> AUTH TLS`. `words` are the values that stand as a word in the normal
+/// form.
+#[must_use]
+pub fn conversation(events: &[Event], words: &[(String, String)], style: Style, we_are_client: bool) -> Vec<String> {
+    let width = events.iter().filter_map(|event| event.connection.as_ref()).map(|name| name.len()).max().unwrap_or(0);
+    let mut teller = Teller { words, style, we_are_client, listing: false, lines: Vec::new(), handshaken: Vec::new() };
+    for event in events {
+        if let (What::Handshake(_), Some(connection)) = (&event.what, &event.connection) {
+            teller.handshaken.push(connection);
+        }
+    }
+    let ordered = match style {
+        Style::Normal => by_connection(events),
+        Style::Full => events.iter().collect(),
+    };
+    for event in ordered {
+        teller.tell(event);
+    }
+    teller
+        .lines
+        .into_iter()
+        .map(|line| {
+            let mark = line.mark;
+            let text = line.parts.join(", ");
+            format!("{:width$}  {mark} {text}", line.connection).trim_end().to_owned()
+        })
+        .collect()
+}
+
+/// Between two dividing events, the events of the connection that the act was on come first, then the others in the
+/// order of their first appearance in the log.
+fn by_connection(events: &[Event]) -> Vec<&Event> {
+    let mut rank: BTreeMap<&str, usize> = BTreeMap::new();
+    for event in events {
+        if let Some(connection) = event.connection.as_deref() {
+            let next = rank.len();
+            rank.entry(connection).or_insert(next);
+        }
+    }
+    let mut ordered: Vec<&Event> = Vec::with_capacity(events.len());
+    let mut rest = events;
+    while !rest.is_empty() {
+        let end = rest.iter().skip(1).position(divides).map_or(rest.len(), |at| at + 1);
+        let (segment, more) = rest.split_at(end);
+        let mut part: Vec<&Event> = segment.iter().collect();
+        let acted_on = segment[0].connection.as_deref();
+        part.sort_by_key(|event| {
+            let name = event.connection.as_deref();
+            // Whether the peer's FIN or ours was first is chance where ours is politeness.
+            (name != acted_on, name.map_or(0, |name| rank[name]), event.polite)
+        });
+        ordered.extend(part);
+        rest = more;
+    }
+    ordered
+}
+
+struct Line {
+    connection: String,
+    mark: &'static str,
+    parts: Vec<String>,
+    /// Whether an end (close_notify, FIN, RST) of the same side may be added.
+    open: bool,
+}
+
+struct Teller<'a> {
+    words: &'a [(String, String)],
+    style: Style,
+    we_are_client: bool,
+    /// The last transfer command was a listing, whose length is the server's own.
+    listing: bool,
+    lines: Vec<Line>,
+    handshaken: Vec<&'a str>,
+}
+
+impl Teller<'_> {
+    fn tell(&mut self, event: &Event) {
+        let Some(connection) = event.connection.as_deref() else {
+            if let What::Trouble { text } = &event.what {
+                self.line("", "!!", text.clone());
+            }
+            return;
+        };
+        let mark = if (event.by == By::Us) == self.we_are_client { "C>" } else { "<S" };
+        match &event.what {
+            What::Connected { to } => {
+                let to = if connection == "control" || self.style == Style::Full {
+                    self.full(&format!("connect {to}"), "connect")
+                } else {
+                    "connect {port}".to_owned()
+                };
+                self.plain_line(connection, to);
+            }
+            What::Accepted { .. } => self.plain_line(connection, "accept".to_owned()),
+            What::ConnectFailed { why, .. } => {
+                let text = self.full(&format!("connect failed: {why}"), "connect failed");
+                self.plain_line(connection, text);
+            }
+            What::Command { verb, line, protected } => {
+                if matches!(verb.as_str(), "LIST" | "NLST" | "MLSD" | "MLST") {
+                    self.listing = true;
+                } else if matches!(verb.as_str(), "RETR" | "STOR" | "APPE" | "STOU") {
+                    self.listing = false;
+                }
+                let shown = self.named(line);
+                let clear = if !protected && self.handshaken.contains(&connection) { "  (in the clear)" } else { "" };
+                let clear = if self.style == Style::Full { clear } else { "" };
+                self.line(connection, mark, format!("{shown}{clear}"));
+            }
+            What::Reply { reply, .. } => {
+                let shown = self.reply(reply);
+                self.open_line(connection, mark, shown);
+            }
+            What::Malformed { octets, why } => {
+                let shown = escaped(&octets[..octets.len().min(PLAINTEXT_SHOWN)]);
+                let text = self.full(&format!("no reply ({why}): {shown}"), "no reply");
+                self.open_line(connection, mark, text);
+            }
+            What::ClientHello { summary } => {
+                // A finished handshake says it all in one line.
+                if !self.handshaken.contains(&connection) {
+                    let text = self.full(&format!("client_hello   {summary}"), "client_hello");
+                    self.line(connection, mark, text);
+                }
+            }
+            What::ServerHello => {
+                if !self.handshaken.contains(&connection) {
+                    self.open_line(connection, mark, "server_hello".to_owned());
+                }
+            }
+            What::Handshake(handshake) => {
+                let mut text = format!("TLS {}", handshake.version);
+                match &handshake.resumed {
+                    Some(from) => _ = write!(text, "  resumed({from})  {}", handshake.suite),
+                    None => _ = write!(text, "  full     {}", handshake.suite),
+                }
+                if handshake.resumed.is_none() {
+                    let none = || "none".to_owned();
+                    _ = write!(
+                        text,
+                        "  sni={}  certificate={}  client-certificate={}",
+                        handshake.server_name.clone().unwrap_or_else(none),
+                        handshake.certificate.clone().unwrap_or_else(none),
+                        handshake.identity.as_deref().unwrap_or(handshake.client_certificate),
+                    );
+                }
+                self.line(connection, "==", text);
+            }
+            What::HandshakeFailed { why, words } => {
+                let text = self.full(&format!("handshake failed ({why}): {words}"), &format!("handshake failed: {why}"));
+                self.line(connection, "!!", text);
+            }
+            What::Alert { level, description } => {
+                let level = if *level == 2 { "fatal" } else { "warning" };
+                self.open_line(connection, mark, format!("alert          {level} {}", alert_name(*description)));
+            }
+            What::CloseNotify => self.end(connection, mark, "close_notify"),
+            What::Fin { inside_record: false } => self.end(connection, mark, "FIN"),
+            What::Fin { inside_record: true } => self.end(connection, mark, "FIN inside a record"),
+            What::Rst => self.end(connection, mark, "RST"),
+            What::Plaintext { octets, looks_like, .. } => {
+                let text = match (self.style, looks_like) {
+                    (Style::Normal, LooksLike::FtpReply { code }) => format!("plaintext {code}"),
+                    (Style::Normal, other) => format!("plaintext ({other})"),
+                    (Style::Full, _) => {
+                        let shown = escaped(&octets[..octets.len().min(PLAINTEXT_SHOWN)]);
+                        format!("plaintext      {shown}")
+                    }
+                };
+                self.open_line(connection, mark, text);
+            }
+            What::Content { count, protected, .. } => {
+                let count = match (self.style, self.listing, count) {
+                    (Style::Normal, true, 1..) => "some".to_owned(),
+                    _ => count.to_string(),
+                };
+                let clear = if *protected { "" } else { " in the clear" };
+                self.open_line(connection, mark, format!("{count} octets{clear}"));
+            }
+            What::Timeout { of, after } => {
+                let text = self.full(&format!("{of}: nothing in {:.1} s", after.as_secs_f64()), &format!("timeout: {of}"));
+                self.line(connection, "..", text);
+            }
+            What::Trouble { text } => self.line(connection, "!!", text.clone()),
+            What::HandshakeStarted
+            | What::CertificateRequest
+            | What::Ticket
+            | What::KeyUpdate
+            | What::Records { .. }
+            | What::Octets { .. }
+            | What::Act { .. }
+            | What::Unmet { .. }
+            | What::Leaf { .. }
+            | What::File { .. }
+            | What::RuleFired { .. } => {}
+        }
+    }
+
+    fn reply(&self, reply: &Reply) -> String {
+        match self.style {
+            Style::Full => reply.lines.iter().map(|line| escaped(line)).collect::<Vec<_>>().join(" / "),
+            // The shape of an address is part of the reply's meaning, its digits are not.
+            Style::Normal => match reply.code {
+                227 => "227 ({address})".to_owned(),
+                229 => "229 (|||{port}|)".to_owned(),
+                code => code.to_string(),
+            },
+        }
+    }
+
+    fn full(&self, full: &str, normal: &str) -> String {
+        match self.style {
+            Style::Full => full.to_owned(),
+            Style::Normal => normal.to_owned(),
+        }
+    }
+
+    fn named(&self, line: &str) -> String {
+        let mut line = line.to_owned();
+        if self.style == Style::Normal {
+            for (value, word) in self.words {
+                line = line.replace(value, word);
+            }
+        }
+        line
+    }
+
+    /// A line that has no side: `control  connect`.
+    fn plain_line(&mut self, connection: &str, text: String) {
+        self.lines.push(Line { connection: connection.to_owned(), mark: "--", parts: vec![text], open: false });
+    }
+
+    fn line(&mut self, connection: &str, mark: &'static str, text: String) {
+        self.lines.push(Line { connection: connection.to_owned(), mark, parts: vec![text], open: false });
+    }
+
+    fn open_line(&mut self, connection: &str, mark: &'static str, text: String) {
+        self.line(connection, mark, text);
+        if let Some(line) = self.lines.last_mut() {
+            line.open = true;
+        }
+    }
+
+    fn end(&mut self, connection: &str, mark: &'static str, end: &str) {
+        if let Some(last) = self.lines.last_mut() {
+            if last.open && last.connection == connection && last.mark == mark {
+                last.parts.push(end.to_owned());
+                return;
+            }
+        }
+        self.open_line(connection, mark, end.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Handshake;
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    fn command(line: &str) -> What {
+        let verb = line.split(' ').next().unwrap_or_default().to_owned();
+        What::Command { verb, line: line.to_owned(), protected: true }
+    }
+
+    fn reply(code: u16, text: &str) -> What {
+        What::Reply { reply: Reply::new(code, text), protected: true, to: String::new() }
+    }
+
+    /// The two orders in which a final reply and the end of the data can become readable.
+    fn transfer(reply_first: bool) -> Vec<String> {
+        let log = Log::new(Instant::now());
+        log.call("files/e m p t y.bin", "empty.bin");
+        let (control, data): (Arc<str>, Arc<str>) = (Arc::from("control"), Arc::from("data"));
+        log.push(Some(&control), By::Us, What::Connected { to: "127.0.0.1:21".parse().expect("an address") });
+        log.push(Some(&control), By::Peer, reply(220, "hello"));
+        log.push(Some(&control), By::Us, command("EPSV"));
+        log.push(Some(&control), By::Peer, reply(229, "Extended (|||4711|)"));
+        log.push(Some(&data), By::Us, What::Connected { to: "127.0.0.1:4711".parse().expect("an address") });
+        log.push(Some(&control), By::Us, command("RETR files/e m p t y.bin"));
+        log.push(Some(&control), By::Peer, reply(150, "here it comes"));
+        log.push(Some(&data), By::Us, What::HandshakeStarted);
+        let handshake = Handshake {
+            version: "1.3".to_owned(),
+            suite: "TLS_AES_256_GCM_SHA384".to_owned(),
+            resumed: Some("control".to_owned()),
+            server_name: None,
+            certificate: None,
+            client_certificate: "not-asked",
+            identity: None,
+        };
+        log.push(Some(&data), By::Us, What::Handshake(Box::new(handshake)));
+        if reply_first {
+            log.push(Some(&control), By::Peer, reply(226, "done"));
+        }
+        let sha256 = String::new();
+        log.push(Some(&data), By::Peer, What::Content { count: 0, sha256, protected: true });
+        log.push(Some(&data), By::Peer, What::CloseNotify);
+        log.push_polite(Some(&data), What::CloseNotify);
+        if !reply_first {
+            log.push(Some(&control), By::Peer, reply(226, "done"));
+        }
+        log.push_polite(Some(&data), What::Fin { inside_record: false });
+        log.push(Some(&data), By::Peer, What::Fin { inside_record: false });
+        log.push(Some(&control), By::Us, command("NOOP"));
+        log.push(Some(&control), By::Peer, reply(200, "ok"));
+        normal_form(&log, true)
+    }
+
+    #[test]
+    fn the_normal_form_does_not_tell_in_which_order_two_connections_became_readable() {
+        assert_eq!(transfer(true), transfer(false));
+        insta::assert_snapshot!(transfer(true).join("\n"), @r"
+        control  -- connect
+        control  <S 220
+        control  C> EPSV
+        control  <S 229 (|||{port}|)
+        data     -- connect {port}
+        control  C> RETR empty.bin
+        control  <S 150
+        data     == TLS 1.3  resumed(control)  TLS_AES_256_GCM_SHA384
+        data     <S 0 octets, close_notify, FIN
+        data     C> close_notify, FIN
+        control  <S 226
+        control  C> NOOP
+        control  <S 200
+        ");
+    }
+
+    #[test]
+    fn the_full_style_shows_prose_escaped() {
+        let log = Log::new(Instant::now());
+        let control: Arc<str> = Arc::from("control");
+        log.push(Some(&control), By::Peer, reply(220, "\u{1b}[2Jhi"));
+        let shown = conversation(&log.events(), &[], Style::Full, true).join("\n");
+        assert!(shown.contains("\\x1b[2Jhi") && !shown.contains('\u{1b}'), "{shown}");
+    }
+}
