@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-const FOLDERS: &[&str] = &["certs", "docker", "fixtures/defects", "fixtures/octets", "fixtures/payloads", "scenarios"];
+const FOLDERS: &[&str] =
+    &["certs", "docker", "fixtures/defects", "fixtures/octets", "fixtures/payloads", "reports/schema", "scenarios"];
 /// What is made from the recipes, not written by hand.
 const GENERATED: &[&str] = &["certs/out"];
 

@@ -47,11 +47,11 @@ fn find(when: &[When], events: &[Event], from: usize, unasked: &[usize]) -> Opti
         return (!events[from..].iter().any(broken)).then(Vec::new);
     };
     for (at, event) in events.iter().enumerate().skip(from) {
-        if matches(&first.pattern, event, None, None, unasked) {
-            if let Some(mut found) = find(rest, events, at + 1, unasked) {
-                found.insert(0, at);
-                return Some(found);
-            }
+        if matches(&first.pattern, event, None, None, unasked)
+            && let Some(mut found) = find(rest, events, at + 1, unasked)
+        {
+            found.insert(0, at);
+            return Some(found);
         }
         if broken(event) {
             return None;
@@ -78,8 +78,18 @@ pub fn text(told: &Told<'_>, events: &[Event], subject: &str) -> String {
 
 /// The variables that `say` may have.
 pub const VARIABLES: &[&str] = &[
-    "subject", "plaintext", "client-hello", "reply", "command", "octets", "alert", "version", "waited", "reply.1",
-    "reply.2", "reply.3",
+    "subject",
+    "plaintext",
+    "client-hello",
+    "reply",
+    "command",
+    "octets",
+    "alert",
+    "version",
+    "waited",
+    "reply.1",
+    "reply.2",
+    "reply.3",
 ];
 
 fn values(told: &Told<'_>, events: &[Event], subject: &str) -> BTreeMap<String, String> {
@@ -89,9 +99,7 @@ fn values(told: &Told<'_>, events: &[Event], subject: &str) -> BTreeMap<String, 
         // The last of each kind before the pattern's end, but the first plaintext and the first ClientHello.
         match (&event.what, event.by) {
             (What::Plaintext { octets, .. }, By::Peer) => {
-                values
-                    .entry("plaintext".to_owned())
-                    .or_insert_with(|| escaped(&octets[..octets.len().min(QUOTED)]));
+                values.entry("plaintext".to_owned()).or_insert_with(|| escaped(&octets[..octets.len().min(QUOTED)]));
             }
             (What::ClientHello { summary }, By::Us) => {
                 values.entry("client-hello".to_owned()).or_insert_with(|| summary.clone());

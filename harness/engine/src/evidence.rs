@@ -15,11 +15,16 @@ const CONVERSATION: usize = 16;
 
 /// Makes the evidence of one finding; the diagnosis is added by the caller.
 #[must_use]
-pub fn evidence(scenario: &Scenario, variant: &Variant, events: &[Event], finding: &Finding, again: String) -> Evidence {
+pub fn evidence(
+    scenario: &Scenario,
+    variant: &Variant,
+    events: &[Event],
+    finding: &Finding,
+    again: String,
+) -> Evidence {
     let place = finding.place.filter(|place| place.line > 0);
-    let (source, caret) = place.map_or((Vec::new(), None), |place| {
-        (lines(&scenario.source, place), Some(caret(place, &finding.came)))
-    });
+    let (source, caret) =
+        place.map_or((Vec::new(), None), |place| (lines(&scenario.source, place), Some(caret(place, &finding.came))));
     let mut shown = conversation(&up_to(events, finding.seq), &[], Style::Full, true);
     let from = shown.len().saturating_sub(CONVERSATION);
     if from > 0 {

@@ -88,7 +88,9 @@ pub fn judge(events: &[Event], variant: &Variant) -> Judgement {
             _ => {}
         }
     }
-    findings.extend(always(events));
+    // What comes of our leaving in the midst of things is not the subject's doing.
+    let concluded = events.iter().find(|event| concludes(event)).map_or(events.len(), |event| event.seq);
+    findings.extend(always(&events[..concluded]));
     findings.extend(demands(events, variant));
 
     let verdict = verdict_of(&findings);
@@ -100,6 +102,15 @@ pub fn judge(events: &[Event], variant: &Variant) -> Judgement {
         reason = None;
     }
     Judgement { verdict, findings, notes, reason }
+}
+
+/// Whether the script ends with this event before its last act.
+fn concludes(event: &Event) -> bool {
+    match &event.what {
+        What::Unmet { .. } => true,
+        What::Leaf { kind, .. } => matches!(Leaf::from_word(kind), Some(Leaf::Fail | Leaf::Skip | Leaf::Untestable)),
+        _ => false,
+    }
 }
 
 /// The worst of what was found. A prerequisite that failed outweighs the act in which it did, but not what is demanded

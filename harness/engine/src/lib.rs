@@ -26,11 +26,16 @@ pub mod diagnose;
 mod error;
 mod evidence;
 mod judge;
+mod known;
 mod probe;
+mod roots;
 mod run;
 mod stage;
 mod subject;
+mod url;
 
+#[cfg(feature = "containers")]
+pub use container::StartedPeer;
 pub use error::Trouble;
 pub use ftpspec_net::Limits;
 pub use ftpspec_results::{CaseResult, Exit, Results, RunEvent, Verdict};
@@ -39,10 +44,13 @@ pub use ftpspec_scenario::model::Effects;
 pub use ftpspec_tls::{Engine, Identity, Trust, Version};
 pub use ftpspec_transcript::Secret;
 pub use judge::{Finding, Judgement, judge};
+pub use known::{WrittenBaseline, write_baseline};
 pub use probe::Probe;
-pub use run::{Schedule, Scheduled, libraries, run};
+pub use roots::system_trust;
+pub use run::{Schedule, Scheduled, Unplayed, libraries, narrow, run, unplayed};
 pub use stage::{Played, Stage};
 pub use subject::{Remote, Subject};
+pub use url::{ServerUrl, ServerUrlError};
 
 use ftpspec_scenario::{SelectError, Selector, select};
 

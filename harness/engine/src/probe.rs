@@ -150,7 +150,8 @@ impl Probe {
         if reply.code != 211 {
             return;
         }
-        let words: Vec<_> = reply.lines.iter().filter(|line| line.starts_with(b" ")).map(|line| escaped(line.trim_ascii())).collect();
+        let words: Vec<_> =
+            reply.lines.iter().filter(|line| line.starts_with(b" ")).map(|line| escaped(line.trim_ascii())).collect();
         if words.iter().any(|word| word.to_ascii_uppercase().starts_with("MLS")) {
             self.offers.insert(Capability::Mlsd);
         }
@@ -166,7 +167,8 @@ pub(crate) async fn still_lives(stage: &Stage) -> Result<(), String> {
     let Ok(endpoint) = stage.host.endpoint(&[], None).await else { return Err("it cannot be reached".to_owned()) };
     let login = Login { protect: Some(ftpspec_scenario::model::ProtectionLevel::P), certificate: None };
     let mut player = player(stage, &endpoint, Version::Tls12..=Version::Tls13, stage.limits);
-    let result = player.play(&vec![Player::step(Act::Login(login)), Player::step(Act::Send(Template("NOOP".to_owned())))]).await;
+    let result =
+        player.play(&vec![Player::step(Act::Login(login)), Player::step(Act::Send(Template("NOOP".to_owned())))]).await;
     let failure = last_failure(&player);
     player.part(result.is_ok()).await;
     result.map_err(|_| failure)
@@ -177,12 +179,7 @@ fn control() -> ftpspec_scenario::model::Connect {
     Connect { to: ConnectTo::Control, name: CONTROL.to_owned(), from: None }
 }
 
-fn player(
-    stage: &Stage,
-    endpoint: &Endpoint,
-    versions: std::ops::RangeInclusive<Version>,
-    limits: Limits,
-) -> Player {
+fn player(stage: &Stage, endpoint: &Endpoint, versions: std::ops::RangeInclusive<Version>, limits: Limits) -> Player {
     stage.player(seat(endpoint, Engine::Openssl, versions), endpoint, Level::Must, limits)
 }
 

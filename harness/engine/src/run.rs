@@ -5,17 +5,20 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use ftpspec_results::{
-    CaseResult, Diagnosis, Fold, Libraries, Plan, Results, Role, RunEvent, StaleEntry, Started, Subject as ToldSubject,
-    Verdict,
+    CaseResult, Diagnosis, Fold, Libraries, Plan, Results, Role, RunEvent, Signal, StaleEntry, Started,
+    Subject as ToldSubject, Verdict,
 };
 use ftpspec_scenario::Baseline;
 use ftpspec_scenario::model::{Act, Scenario, Script};
+use ftpspec_tls::{Engine, Version};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::error::Trouble;
 use crate::probe::still_lives;
 use crate::stage::Stage;
 use crate::subject::Subject;
+use crate::url::host_port;
 
 /// What is to be played, and how.
 #[derive(Debug, Clone)]
@@ -62,7 +65,12 @@ impl Scheduled {
 
 /// Plays everything; `tell` is called with each run event, in the order in which they happen. `stop` ends the run early
 /// when it becomes true: what is being played ends, nothing new begins.
-pub async fn run(stage: Arc<Stage>, schedule: Schedule, stop: watch::Receiver<bool>, mut tell: impl FnMut(&RunEvent)) -> Option<Results> {
+pub async fn run(
+    stage: Arc<Stage>,
+    schedule: Schedule,
+    stop: watch::Receiver<bool>,
+    mut tell: impl FnMut(&RunEvent),
+) -> Option<Results> {
     let mut fold = Fold::new();
     let mut say = |event: RunEvent| {
         fold.push(&event);
@@ -70,8 +78,8 @@ pub async fn run(stage: Arc<Stage>, schedule: Schedule, stop: watch::Receiver<bo
     };
     let began = Instant::now();
     say(RunEvent::RunStarted {
-        plan: plan(&schedule, &stage),
-        subject: told_subject(&stage),
+        plan: plan(&schedule, &stage.host.subject),
+        subject: told_subject(&stage.host.subject, stage.version()),
         libraries: libraries(),
         started: Started::from(SystemTime::now()),
     });
@@ -108,20 +116,71 @@ pub async fn run(stage: Arc<Stage>, schedule: Schedule, stop: watch::Receiver<bo
         }
     }
     // Its panics are ours to show; an abort is our own doing.
-    if let Err(error) = work.await {
-        if error.is_panic() {
-            say(RunEvent::Trouble { text: "the harness panicked while it played".to_owned() });
-        }
+    if let Err(error) = work.await
+        && error.is_panic()
+    {
+        say(RunEvent::Trouble { text: "the harness panicked while it played".to_owned() });
     }
     let cut_short = *stop.borrow();
-    if !cut_short && !matches!(stage.host.subject, Subject::Reference { .. }) && stage.probe().shut_out.is_none() {
-        if let Err(text) = still_lives(&stage).await {
-            say(RunEvent::Trouble { text: format!("the subject does not serve a plain login any more: {text}") });
-        }
+    if !cut_short
+        && !matches!(stage.host.subject, Subject::Reference { .. })
+        && stage.probe().shut_out.is_none()
+        && let Err(text) = still_lives(&stage).await
+    {
+        say(RunEvent::Trouble { text: format!("the subject does not serve a plain login any more: {text}") });
     }
     let stale = schedule.baseline.as_ref().map_or_else(Vec::new, |baseline| stale(baseline, &played, &schedule.today));
     say(RunEvent::RunFinished { duration_ms: millis(began), stale });
     fold.results()
+}
+
+/// What ends a run before there is a stage to play on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unplayed {
+    /// Nothing was selected.
+    Nothing,
+    /// The subject could not be made ready.
+    Trouble(Trouble),
+    /// A signal came first.
+    Interrupted(Signal),
+}
+
+/// Tells the events of a run in which nothing could be played, so that whoever waits for reports gets them all the same.
+pub fn unplayed(
+    subject: &Subject,
+    schedule: &Schedule,
+    why: &Unplayed,
+    mut tell: impl FnMut(&RunEvent),
+) -> Option<Results> {
+    let plan = plan(schedule, subject);
+    let (subject, started) = (told_subject(subject, None), Started::from(SystemTime::now()));
+    let mut events = vec![RunEvent::RunStarted { plan, subject, libraries: libraries(), started }];
+    match why {
+        Unplayed::Nothing => {}
+        Unplayed::Trouble(trouble) => events.push(RunEvent::Trouble { text: trouble.text.clone() }),
+        Unplayed::Interrupted(signal) => events.push(RunEvent::Interrupted { signal: *signal }),
+    }
+    events.push(RunEvent::RunFinished { duration_ms: 0, stale: Vec::new() });
+    let mut fold = Fold::new();
+    for event in &events {
+        fold.push(event);
+        tell(event);
+    }
+    fold.results()
+}
+
+/// Those of the variants in which our side is this engine and speaks this version, as far as they choose one at all.
+#[must_use]
+pub fn narrow(variants: Vec<Scheduled>, engine: Option<Engine>, version: Option<Version>) -> Vec<Scheduled> {
+    let wanted = [("engine", engine.map(|it| it.to_string())), ("version", version.map(|it| it.to_string()))];
+    let fits = |scheduled: &Scheduled| {
+        let choices = &scheduled.scenario.variants[scheduled.variant].choices;
+        choices.iter().all(|(axis, word)| {
+            let wanted = wanted.iter().find(|(name, _)| name == axis);
+            wanted.is_none_or(|(_, wanted)| wanted.as_ref().is_none_or(|wanted| wanted == word))
+        })
+    };
+    variants.into_iter().filter(fits).collect()
 }
 
 enum Told {
@@ -209,7 +268,8 @@ fn compare(stage: &Stage, results: &mut [CaseResult]) {
     if settled.iter().all(|result| result.verdict == first.verdict) {
         return;
     }
-    let text = settled.iter().map(|result| format!("{}: {}", result.variant, result.verdict)).collect::<Vec<_>>().join("; ");
+    let text =
+        settled.iter().map(|result| format!("{}: {}", result.variant, result.verdict)).collect::<Vec<_>>().join("; ");
     for result in results.iter_mut().filter(|result| result.verdict != Verdict::Skip) {
         if stage.host.is_correct_reference() {
             result.verdict = Verdict::Error;
@@ -267,7 +327,7 @@ fn stale(baseline: &Baseline, played: &[Outcome], today: &str) -> Vec<StaleEntry
     stale
 }
 
-fn plan(schedule: &Schedule, stage: &Stage) -> Plan {
+fn plan(schedule: &Schedule, subject: &Subject) -> Plan {
     let mut ids: Vec<_> = schedule.variants.iter().map(|scheduled| &scheduled.scenario.id).collect();
     ids.dedup();
     let repeat = schedule.repeat.max(1);
@@ -277,7 +337,7 @@ fn plan(schedule: &Schedule, stage: &Stage) -> Plan {
         .map(|scheduled| connections(&scheduled.scenario.variants[scheduled.variant].steps))
         .sum();
     // Measured: some 40 ms a variant on two cores against our own peers; a remote one adds its round trips.
-    let each: u64 = if matches!(stage.host.subject, Subject::Remote(_)) { 500 } else { 40 };
+    let each: u64 = if matches!(subject, Subject::Remote(_)) { 500 } else { 40 };
     let variants = schedule.variants.len() * repeat;
     let millis = each * u64::try_from(variants).unwrap_or(u64::MAX) / u64::try_from(schedule.jobs.max(1)).unwrap_or(1);
     Plan {
@@ -300,15 +360,15 @@ fn connections(script: &Script) -> usize {
         .sum()
 }
 
-fn told_subject(stage: &Stage) -> ToldSubject {
-    let address = match &stage.host.subject {
-        Subject::Remote(remote) => format!("{}:{}", remote.host, remote.port),
+fn told_subject(subject: &Subject, version: Option<String>) -> ToldSubject {
+    let address = match subject {
+        Subject::Remote(remote) => host_port(&remote.host, remote.port),
         // Each variant has a server of its own, on a free port.
         Subject::Reference { .. } => "127.0.0.1:0".to_owned(),
         #[cfg(feature = "containers")]
         Subject::Container { .. } => "127.1.0.0:2121".to_owned(),
     };
-    ToldSubject { role: Role::Server, name: stage.host.name(), version: stage.version(), address }
+    ToldSubject { role: Role::Server, name: subject.name(), version, address }
 }
 
 /// The versions of the two TLS libraries.

@@ -9,7 +9,7 @@ use ftpspec_net::Limits;
 use ftpspec_play::{ClientSeat, Player, Seat, Setting, Stop};
 use ftpspec_results::{CaseResult, Diagnosis as ToldDiagnosis, Verdict};
 use ftpspec_scenario::Catalogue;
-use ftpspec_scenario::model::{Act, Capability, Effects, Level, Role, Scenario, Script, Variant};
+use ftpspec_scenario::model::{Act, Capability, Effects, Level, Resume, Role, Scenario, Script, Variant};
 use ftpspec_tls::{Engine, Version};
 use ftpspec_transcript::{By, Event, Log, What, normal_form};
 
@@ -27,6 +27,10 @@ pub struct Stage {
     pub(crate) limits: Limits,
     pub(crate) allow: Effects,
     pub(crate) probe: Probe,
+    /// Our engine where a variant chooses none.
+    engine: Option<Engine>,
+    /// The one version that we speak where a variant chooses none.
+    version: Option<Version>,
     /// How the subject is named on a command line, for "again".
     pub(crate) command_line: String,
 }
@@ -54,7 +58,9 @@ impl Stage {
         command_line: String,
     ) -> Result<Self, Trouble> {
         let host = Host::new(subject, limits).await?;
-        let mut stage = Self { host, catalogue, limits, allow, probe: Probe::of_reference(), command_line };
+        let probe = Probe::of_reference();
+        let (engine, version) = (None, None);
+        let mut stage = Self { host, catalogue, limits, allow, probe, engine, version, command_line };
         if !matches!(stage.host.subject, Subject::Reference { .. }) {
             stage.probe = match Probe::ask(&stage).await {
                 Ok(probe) => probe,
@@ -63,6 +69,12 @@ impl Stage {
             };
         }
         Ok(stage)
+    }
+
+    /// Where a variant leaves the choice, our side is this engine, and speaks this version only.
+    #[must_use]
+    pub fn choosing(self, engine: Option<Engine>, version: Option<Version>) -> Self {
+        Self { engine, version, ..self }
     }
 
     /// What the probe found.
@@ -90,12 +102,13 @@ impl Stage {
         let mut rules_fired = 0;
         let judgement = match self.obstacle(variant) {
             Some(reason) => concluded(Verdict::Skip, reason),
-            None => match self.host.endpoint(&variant.needs, engine(variant)).await {
+            None => match self.host.endpoint(&variant.needs, engine(variant).or(self.engine)).await {
                 Err(NoEndpoint::Lacks(text)) => concluded(Verdict::Skip, format!("capability: {text}")),
                 Err(NoEndpoint::Trouble(trouble)) => concluded(Verdict::Error, format!("harness: {trouble}")),
                 Ok(endpoint) => {
                     self.perform(&endpoint, variant, &log).await;
-                    rules_fired = endpoint.reference.as_ref().map_or(0, |server| server.fired());
+                    rules_fired =
+                        endpoint.reference.as_ref().map_or(0, ftpspec_peers::reference::ReferenceServer::fired);
                     judge(&log.events(), variant)
                 }
             },
@@ -134,6 +147,13 @@ impl Stage {
         if let Some(lacking) = lacking {
             return Some(format!("capability: {lacking} is not offered{}", self.cited(*lacking)));
         }
+        let offers_again = |act: &Act| matches!(act, Act::Handshake(handshake) if handshake.resume == Resume::First);
+        let only_once = engine(variant) == Some(Engine::Rustls) && variant.needs.contains(&Capability::Tls13);
+        if only_once && mentions(&variant.steps, &offers_again) {
+            return Some(
+                "capability: rustls gives each TLS 1.3 ticket away once, and cannot offer it again".to_owned(),
+            );
+        }
         let Subject::Remote(remote) = &self.host.subject else { return None };
         let logs_in = mentions(&variant.steps, &|act| matches!(act, Act::Login(_)));
         (logs_in && (remote.user.is_none() || remote.password.is_none()))
@@ -164,11 +184,11 @@ impl Stage {
             log.call(user, "{user}");
         }
         log.call(&upload, "{upload}");
-        let versions = match variant.choices.iter().find(|(axis, _)| axis == "version") {
-            Some((_, word)) => word.parse::<Version>().map_or(Version::Tls12..=Version::Tls13, |only| only..=only),
-            None => Version::Tls12..=Version::Tls13,
-        };
-        let seat = seat(endpoint, engine(variant).unwrap_or(Engine::Openssl), versions);
+        let chosen = variant.choices.iter().find(|(axis, _)| axis == "version");
+        let version = chosen.and_then(|(_, word)| word.parse().ok()).or(self.version);
+        let versions = version.map_or(Version::Tls12..=Version::Tls13, |only: Version| only..=only);
+        let engine = engine(variant).or(self.engine).unwrap_or(Engine::Openssl);
+        let seat = seat(endpoint, engine, versions);
         let mut player = self.player_with(seat, endpoint, variant.level, self.limits, Arc::clone(log), &upload);
         let played = tokio::time::timeout(self.limits.variant, player.play(&variant.steps)).await;
         let met = matches!(played, Ok(Ok(())));
@@ -282,7 +302,9 @@ fn mentions(script: &Script, is_it: &dyn Fn(&Act) -> bool) -> bool {
     script.iter().any(|step| {
         is_it(&step.act)
             || match &step.act {
-                Act::Together(script) | Act::Judged { script, .. } | Act::Within { script, .. } => mentions(script, is_it),
+                Act::Together(script) | Act::Judged { script, .. } | Act::Within { script, .. } => {
+                    mentions(script, is_it)
+                }
                 Act::Await { branches } => branches.iter().any(|(_, script)| mentions(script, is_it)),
                 Act::Either(scripts) => scripts.iter().any(|script| mentions(script, is_it)),
                 Act::Reply(ftpspec_scenario::model::ReplyMatch::Branches(branches)) => {

@@ -11,7 +11,7 @@ use ftpspec_peers::reference::{FIXTURES_FOLDER, ReferenceServer, ReferenceSettin
 use ftpspec_play::fixture::{self, FIXTURES};
 use ftpspec_scenario::model::{Capability, Defect};
 use ftpspec_scenario::settings::ServerSettings;
-use ftpspec_tls::{Engine, Identity, Trust};
+use ftpspec_tls::{ClientContext, ClientSettings, Engine, Identity, TlsError, Trust, Version};
 use ftpspec_transcript::Secret;
 use sha2::{Digest, Sha256};
 
@@ -39,6 +39,20 @@ pub enum Subject {
     Remote(Remote),
 }
 
+impl Subject {
+    /// The name that reports give the subject.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Reference { defect: None } => "reference".to_owned(),
+            Self::Reference { defect: Some(defect) } => format!("reference with {}", defect.name),
+            #[cfg(feature = "containers")]
+            Self::Container { peer, .. } => peer.clone(),
+            Self::Remote(remote) => remote.host.clone(),
+        }
+    }
+}
+
 /// A server that runs somewhere, given by address.
 #[derive(Debug, Clone)]
 pub struct Remote {
@@ -58,6 +72,27 @@ pub struct Remote {
     pub trust: Trust,
     /// The client certificate that is shown where a scenario wants one.
     pub identity: Option<Identity>,
+}
+
+impl Remote {
+    /// Reads certificates and keys as the engines will, so that a wrong file is told before anything is sent.
+    ///
+    /// # Errors
+    /// The first of them that an engine cannot use.
+    pub fn check(&self) -> Result<(), TlsError> {
+        Engine::ALL.into_iter().try_for_each(|engine| {
+            let settings = ClientSettings {
+                versions: Version::Tls12..=Version::Tls13,
+                server_name: self.host.clone(),
+                trust: self.trust.clone(),
+                identity: self.identity.clone(),
+                alpn: Vec::new(),
+                old_suites: false,
+                key_log: None,
+            };
+            ClientContext::new(engine, settings).map(drop)
+        })
+    }
 }
 
 /// What a variant plays against.
@@ -97,7 +132,7 @@ pub(crate) struct Host {
 }
 
 /// The user of our own peers.
-const USER: &str = "ftpspec";
+pub(crate) const USER: &str = "ftpspec";
 
 /// SNI, and the name that our own peers' certificates bear.
 const OWN_NAME: &str = "localhost";
@@ -109,9 +144,7 @@ impl Host {
         let password = Secret::new(&random_word()?);
         #[cfg(feature = "containers")]
         let containers = match &subject {
-            Subject::Container { peer, suite } => {
-                Some(Containers::new(peer, suite, pki.dir(), USER, &password).await?)
-            }
+            Subject::Container { peer, suite } => Some(Containers::new(peer, suite, pki.dir(), USER, &password).await?),
             _ => None,
         };
         Ok(Self {
@@ -126,11 +159,7 @@ impl Host {
     }
 
     /// The endpoint that provides what is needed; `engine` is that of our side.
-    pub(crate) async fn endpoint(
-        &self,
-        needs: &[Capability],
-        engine: Option<Engine>,
-    ) -> Result<Endpoint, NoEndpoint> {
+    pub(crate) async fn endpoint(&self, needs: &[Capability], engine: Option<Engine>) -> Result<Endpoint, NoEndpoint> {
         let needs: BTreeSet<_> = needs.iter().copied().filter(|need| need.is_configured()).collect();
         match &self.subject {
             Subject::Reference { defect } => self.reference(defect.as_deref(), &needs, engine),
@@ -204,17 +233,6 @@ impl Host {
         })
     }
 
-    /// The name that reports give the subject.
-    pub(crate) fn name(&self) -> String {
-        match &self.subject {
-            Subject::Reference { defect: None } => "reference".to_owned(),
-            Subject::Reference { defect: Some(defect) } => format!("reference with {}", defect.name),
-            #[cfg(feature = "containers")]
-            Subject::Container { peer, .. } => peer.clone(),
-            Subject::Remote(remote) => remote.host.clone(),
-        }
-    }
-
     /// Whether the harness must agree with itself here: the subject is our own, and tells no lie.
     pub(crate) fn is_correct_reference(&self) -> bool {
         matches!(self.subject, Subject::Reference { defect: None })
@@ -247,9 +265,8 @@ async fn remote_endpoint(remote: &Remote, needs: &BTreeSet<Capability>) -> Resul
             let trouble = |error: &std::io::Error| {
                 NoEndpoint::Trouble(Trouble { text: format!("the name {} cannot be resolved: {error}", remote.host) })
             };
-            let mut found = tokio::net::lookup_host((remote.host.as_str(), remote.port))
-                .await
-                .map_err(|error| trouble(&error))?;
+            let mut found =
+                tokio::net::lookup_host((remote.host.as_str(), remote.port)).await.map_err(|error| trouble(&error))?;
             found.next().ok_or_else(|| trouble(&std::io::ErrorKind::NotFound.into()))?
         }
     };
@@ -270,10 +287,7 @@ async fn remote_endpoint(remote: &Remote, needs: &BTreeSet<Capability>) -> Resul
 
 /// Where our own peers keep the fixtures.
 fn fixture_paths() -> BTreeMap<String, String> {
-    FIXTURES
-        .iter()
-        .map(|fixture| (fixture.name.to_owned(), format!("{FIXTURES_FOLDER}/{}", fixture.file)))
-        .collect()
+    FIXTURES.iter().map(|fixture| (fixture.name.to_owned(), format!("{FIXTURES_FOLDER}/{}", fixture.file))).collect()
 }
 
 /// Writes the fixtures into a folder, for peers that have a disk.
@@ -309,7 +323,7 @@ fn names(pki: &Pki) -> Result<Names, Trouble> {
 }
 
 /// Sixteen hexadecimal digits that nobody can guess.
-fn random_word() -> Result<String, Trouble> {
+pub(crate) fn random_word() -> Result<String, Trouble> {
     let mut octets = [0; 8];
     openssl::rand::rand_bytes(&mut octets).map_err(|error| Trouble::new("random octets", &error))?;
     Ok(hex::encode(octets))

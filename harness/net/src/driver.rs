@@ -40,6 +40,12 @@ pub(crate) struct Driver {
     payload: Option<(Arc<[u8]>, usize)>,
     waiting: Vec<oneshot::Sender<Result<(), Broken>>>,
     fin: Option<Fin>,
+    /// What happened in this turn and is not in the log yet: a reader of the log sees a turn whole or not at all.
+    turn: Vec<(By, bool, What)>,
+    /// Our side began to end the connection: its FIN is the script's, not politeness.
+    we_began_to_end: bool,
+    /// Our FIN is in the log; the socket follows once everything is out.
+    fin_told: bool,
     held: bool,
     /// Nothing has said yet whether TLS or plaintext is due: octets wait in the socket.
     undecided: bool,
@@ -110,6 +116,9 @@ impl Driver {
             payload: None,
             waiting: Vec::new(),
             fin: None,
+            turn: Vec::new(),
+            we_began_to_end: false,
+            fin_told: false,
             held: false,
             // A client's ClientHello may come before the server's script gets to its handshake.
             undecided: carries == Carries::Data,
@@ -128,6 +137,7 @@ impl Driver {
         let mut chunk = vec![0; READ_CHUNK];
         loop {
             self.pump();
+            self.flush();
             if self.read_ended && self.write_ended {
                 break;
             }
@@ -196,14 +206,37 @@ impl Driver {
                 Ok(())
             }
             Act::StartTls { machine, identity, early } => self.start_tls(machine, identity, early),
-            Act::CloseNotify | Act::Clear => {
+            Act::CloseNotify => {
+                self.we_began_to_end |= self.carries == Carries::Data;
                 if self.writable().is_ok() { self.close_notify(false) } else { Ok(()) }
+            }
+            // Due both ways; whose was first is chance.
+            Act::Clear => self.close_notify(true),
+            Act::Observe => {
+                if matches!(self.tls, Tls::None) {
+                    let rest = match self.carries {
+                        Carries::Replies => self.replies.take_rest(),
+                        Carries::Commands => self.lines.take_rest(),
+                        Carries::Data => Vec::new(),
+                    };
+                    self.tls = Tls::Observed(RecordReader::new());
+                    self.received(&rest);
+                }
+                Ok(())
             }
             Act::DropEarly => {
                 _ = self.lines.take_rest();
                 Ok(())
             }
+            Act::Part => {
+                if self.writable().is_ok() {
+                    _ = self.close_notify(true);
+                    self.fin = Some(Fin { polite: true });
+                }
+                Ok(())
+            }
             Act::Fin => {
+                self.we_began_to_end = true;
                 // An end that politeness has made already is made.
                 if self.writable().is_ok() {
                     self.fin = Some(Fin { polite: false });
@@ -323,7 +356,12 @@ impl Driver {
         for _ in 0..READS_IN_A_ROW {
             match self.socket.try_read(chunk) {
                 Ok(0) => return self.peer_fin(),
-                Ok(count) => self.received(&chunk[..count]),
+                Ok(count) => {
+                    self.received(&chunk[..count]);
+                    if self.fin.is_some() && !self.write_ended {
+                        return;
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return self.reset(),
@@ -362,6 +400,14 @@ impl Driver {
                 self.payload = Some((payload, end));
             }
         }
+        let last = self.fin.filter(|_| self.payload.is_none() && !self.write_ended && !self.fin_told);
+        if let Some(Fin { polite }) = last {
+            self.fin_told = true;
+            self.tell_content(By::Us);
+            self.turn.push((By::Us, polite, What::Fin { inside_record: false }));
+        }
+        // An act of ours is in the log before anything can come of it.
+        self.flush();
         // The first attempt is made at once: what was ordered together leaves in one write.
         if !self.out.is_empty() && !self.write_ended {
             self.write();
@@ -369,20 +415,19 @@ impl Driver {
         if !self.out.is_empty() || self.payload.is_some() {
             return;
         }
-        if let Some(Fin { polite }) = self.fin
-            && !self.write_ended {
-                self.tell_content(By::Us);
-                let fin = What::Fin { inside_record: false };
-                if polite {
-                    self.log.push_polite(Some(&self.name), fin);
-                } else {
-                    self.push(By::Us, fin);
-                }
-                _ = SockRef::from(&self.socket).shutdown(std::net::Shutdown::Write);
-                self.write_ended = true;
-            }
+        if self.fin_told && !self.write_ended {
+            _ = SockRef::from(&self.socket).shutdown(std::net::Shutdown::Write);
+            self.write_ended = true;
+        }
         for done in self.waiting.drain(..) {
             _ = done.send(Ok(()));
+        }
+    }
+
+    /// Puts what happened in this turn into the log.
+    fn flush(&mut self) {
+        if !self.turn.is_empty() {
+            self.log.push_all(&self.name, std::mem::take(&mut self.turn));
         }
     }
 
@@ -400,7 +445,7 @@ impl Driver {
         self.tell_content(By::Peer);
         self.push(By::Peer, What::Fin { inside_record });
         self.settle();
-        if !self.mute && !self.write_ended && self.fin.is_none() {
+        if !self.mute && !self.write_ended && self.fin.is_none() && !self.we_began_to_end {
             _ = self.close_notify(true);
             self.settle();
             self.fin = Some(Fin { polite: true });
@@ -449,6 +494,10 @@ impl Driver {
                         (Some(21), Some(level), 7) => {
                             let what = What::Alert { level: *level, description: record[6] };
                             self.push(By::Peer, what);
+                        }
+                        (Some(22), Some(1), _) => {
+                            let summary = client_hello(&record[5..]);
+                            self.push(By::Peer, What::ClientHello { summary });
                         }
                         (Some(22), Some(2), _) => self.push(By::Peer, What::ServerHello),
                         _ => {}
@@ -638,7 +687,7 @@ impl Driver {
         if peer_closed && !self.mute && !self.write_ended && self.fin.is_none() {
             // RFC 5246 §7.2.1: answered at once. A control connection stays open: CCC goes on in the clear.
             _ = self.close_notify(true);
-            if self.carries == Carries::Data {
+            if self.carries == Carries::Data && !self.we_began_to_end {
                 self.fin = Some(Fin { polite: true });
             }
         }
@@ -648,9 +697,7 @@ impl Driver {
         let who = |by: TlsBy| if by == TlsBy::Us { By::Us } else { By::Peer };
         match fact {
             Fact::ClientHello { by, hello } => {
-                let summary = ClientHello::parse(&hello)
-                    .map_or_else(|error| format!("unreadable: {error}"), |hello| hello.summary());
-                self.push(who(by), What::ClientHello { summary });
+                self.push(who(by), What::ClientHello { summary: client_hello(&hello) });
             }
             Fact::ServerHello { by } => self.push(who(by), What::ServerHello),
             Fact::HandshakeFinished(handshake) => self.tell_handshake(*handshake),
@@ -659,7 +706,7 @@ impl Driver {
             Fact::CloseNotify { by } => {
                 self.tell_content(who(by));
                 if polite && by == TlsBy::Us {
-                    self.log.push_polite(Some(&self.name), What::CloseNotify);
+                    self.turn.push((By::Us, true, What::CloseNotify));
                 } else {
                     self.push(who(by), What::CloseNotify);
                 }
@@ -685,9 +732,10 @@ impl Driver {
             ClientCertificateUse::NotSent => "asked",
             ClientCertificateUse::Sent => "sent",
         };
-        let certificate = handshake.peer_chain.first().map(|leaf| {
-            (self.names)(leaf).unwrap_or_else(|| hex::encode(&Sha256::digest(leaf)[..8]))
-        });
+        let certificate = handshake
+            .peer_chain
+            .first()
+            .map(|leaf| (self.names)(leaf).unwrap_or_else(|| hex::encode(&Sha256::digest(leaf)[..8])));
         let told = Handshake {
             version: handshake.version.to_string(),
             suite: handshake.suite_name.clone(),
@@ -704,8 +752,7 @@ impl Driver {
     fn tell_record(&mut self, by: By, record: &[u8]) {
         if let Some(header) = header(record) {
             let octets = u64::from(header.length);
-            let what =
-                What::Records { content_type: header.content_type, version: header.version, count: 1, octets };
+            let what = What::Records { content_type: header.content_type, version: header.version, count: 1, octets };
             self.push(by, what);
         }
     }
@@ -726,9 +773,13 @@ impl Driver {
         self.push(by, what);
     }
 
-    fn push(&self, by: By, what: What) {
-        self.log.push(Some(&self.name), by, what);
+    fn push(&mut self, by: By, what: What) {
+        self.turn.push((by, false, what));
     }
+}
+
+fn client_hello(message: &[u8]) -> String {
+    ClientHello::parse(message).map_or_else(|error| format!("unreadable: {error}"), |hello| hello.summary())
 }
 
 impl Tally {

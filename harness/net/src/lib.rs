@@ -64,6 +64,8 @@ pub enum Act {
     CloseNotify,
     /// Ends TLS and stays open: close_notify; what follows the peer's is plaintext.
     Clear,
+    /// Ends politely what no script is about: close_notify, and FIN.
+    Part,
     /// Closes the write side once everything before is out.
     Fin,
     /// Resets the connection.
@@ -86,6 +88,8 @@ pub enum Act {
     Release,
     /// Is not polite any more.
     Mute,
+    /// Cuts what comes from here on into records without an engine, if there is none.
+    Observe,
     /// Drops what has been received behind the last command.
     DropEarly,
     /// Reads one more command.
@@ -109,6 +113,9 @@ pub enum Broken {
     /// The connection has ended in the direction that the act needs.
     #[error("the connection is closed")]
     Closed,
+    /// A file is being sent already.
+    #[error("a file is being sent on this connection already")]
+    Busy,
     /// The TLS engine would not.
     #[error("{0}")]
     Tls(String),

@@ -55,6 +55,22 @@ impl Limits {
 /// The most octets of plaintext-where-TLS-was-due that are kept: the beginning tells what it is.
 pub const PLAINTEXT_KEPT: usize = 512;
 
+/// How often plaintext-where-TLS-was-due is told on one connection: a sentence or two say what it is, and an endless stream
+/// must not fill the log.
+pub const PLAINTEXTS_TOLD: usize = 16;
+
+/// How often octets that are no reply or command are told on one connection: more of them tell nothing new, and must not
+/// fill the log.
+pub const MALFORMED_TOLD: usize = 64;
+
+/// How many octets of commands wait for being asked for before the socket is left alone: hundreds of commands pipelined by
+/// an eager client.
+pub const COMMANDS_AHEAD: usize = 65_536;
+
+/// How many octets one control connection may bring: 16 of the longest replies. A longer conversation is a flood, and would
+/// fill the log.
+pub const MOST_ON_CONTROL: u64 = 16 << 20;
+
 /// How long octets that are not TLS are gathered before they are told, if no line end comes: a sentence may be split
 /// over segments.
 pub const PLAINTEXT_GATHERED: Duration = Duration::from_millis(250);

@@ -7,6 +7,7 @@
 
 mod address;
 mod docker;
+mod found;
 mod greeting;
 mod image;
 mod owner;
@@ -16,9 +17,10 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use self::docker::engine_version;
+pub use self::docker::{engine_version, has_image};
+pub use self::found::{FoundPeer, Owner, found, logs_of};
 pub use self::image::{DEFAULT_SUITE, PeerImage, build, embedded_peers};
-pub use self::owner::sweep;
+pub use self::owner::{remove_own, sweep};
 pub use self::running::{RunningPeer, StartOptions, start};
 
 /// Why a peer in a container could not be built, started or ended.

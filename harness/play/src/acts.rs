@@ -6,7 +6,7 @@ use std::time::Duration;
 use ftpspec_net::limits::LARGEST_UPLOAD;
 use ftpspec_net::{Act as NetAct, Carries, Connection, Listener, Setup};
 use ftpspec_scenario::model::{
-    Act, Answer, By as PatternBy, EventKind, Handshake, Leaf, Name, Payload, Pattern, Place, Receive, ReplyKey,
+    Act, Answer, By as PatternBy, EventKind, Handshake, Leaf, Name, Pattern, Payload, Place, Receive, ReplyKey,
     ReplyMatch, Script, Template,
 };
 use ftpspec_transcript::{By, Event, What};
@@ -62,7 +62,9 @@ impl Player {
             }
             Act::Within { limit, script } => match tokio::time::timeout(*limit, self.play(script)).await {
                 Ok(result) => result,
-                Err(_) => Err(self.unmet("within", "timeout", &format!("all this in {limit:?}"), "not all of it", place)),
+                Err(_) => {
+                    Err(self.unmet("within", "timeout", &format!("all this in {limit:?}"), "not all of it", place))
+                }
             },
             Act::Leaf(leaf, text) => self.conclude(*leaf, text, place),
         }
@@ -273,9 +275,10 @@ impl Player {
                 self.adopt(DATA, connection, cursor);
                 Ok(())
             }
-            Ok(Err(_)) | Err(_) => self.refuse(side.reply(425)).await.and_then(|()| {
-                Err(self.unmet("accept", "timeout", "a data connection", "none", place))
-            }),
+            Ok(Err(_)) | Err(_) => self
+                .refuse(side.reply(425))
+                .await
+                .and_then(|()| Err(self.unmet("accept", "timeout", "a data connection", "none", place))),
         }
     }
 
@@ -381,6 +384,17 @@ impl Player {
             Waited::Event(event) => event,
             Waited::TimedOut => return Ok(Err(("timeout", "nothing".to_owned()))),
         };
+        let mut event = event;
+        if matches!(event.what, What::Reply { .. }) {
+            // The refusal can be read before what came ahead of it on the other connection.
+            let decided = |event: &Event| {
+                event.connection.as_ref() == Some(full)
+                    && (matches!(event.what, What::Handshake(_) | What::HandshakeFailed { .. }) || is_end(event, full))
+            };
+            if let Some(decided) = self.wait_quietly(REFUSED_GRACE.min(self.limits.handshake), from, decided).await {
+                *event = decided;
+            }
+        }
         if matches!(event.what, What::Handshake(_)) {
             self.consume(full, &event);
             return Ok(Ok(()));
@@ -474,17 +488,17 @@ impl Player {
         place: Place,
     ) -> Stop {
         let mut came = came.to_owned();
-        if name != CONTROL && matches!(self.seat, Seat::Client(_)) && !self.trying {
-            if let Ok(control) = self.control() {
-                let from = self.cursor(control.name());
-                let reply = self
-                    .wait_quietly(self.limits.reply, from, |event| {
-                        is_final_reply(event) || is_end(event, control.name())
-                    })
-                    .await;
-                if let Some(event) = reply {
-                    came = format!("{came}; then {}", in_words(&event.what));
-                }
+        if name != CONTROL
+            && matches!(self.seat, Seat::Client(_))
+            && !self.trying
+            && let Ok(control) = self.control()
+        {
+            let from = self.cursor(control.name());
+            let reply = self
+                .wait_quietly(self.limits.reply, from, |event| is_final_reply(event) || is_end(event, control.name()))
+                .await;
+            if let Some(event) = reply {
+                came = format!("{came}; then {}", in_words(&event.what));
             }
         }
         self.unmet(act, why, due, &came, place)
@@ -504,9 +518,9 @@ impl Player {
         }
         // The close_notify may have come right behind the 200, before we sent ours.
         let handshake = self.log.look(|events| {
-            events.iter().rposition(|event| {
-                event.connection.as_ref() == Some(&full) && matches!(event.what, What::Handshake(_))
-            })
+            events
+                .iter()
+                .rposition(|event| event.connection.as_ref() == Some(&full) && matches!(event.what, What::Handshake(_)))
         });
         let is_it = |event: &Event| {
             event.connection.as_ref() == Some(&full)
@@ -574,10 +588,11 @@ impl Player {
         let control = self.control()?;
         self.log_answer(&control, &reply);
         let mut acts = vec![NetAct::Write { octets, verb: None }];
-        if let Seat::Server(side) = &self.seat {
-            if reply.code == 234 && side.early() == ftpspec_net::Early::Dropped {
-                acts.insert(0, NetAct::DropEarly);
-            }
+        if let Seat::Server(side) = &self.seat
+            && reply.code == 234
+            && side.early() == ftpspec_net::Early::Dropped
+        {
+            acts.insert(0, NetAct::DropEarly);
         }
         if let Err(broken) = control.together(acts).await {
             return Err(self.unmet("answer", "closed", "an open connection", &broken.to_string(), place));
@@ -594,14 +609,16 @@ impl Player {
         let full = Arc::clone(control.name());
         let from = self.cursor(&full);
         let greeting = self.log.look(|events| !events.iter().any(|event| is_reply_on(event, &full)));
-        let (limit, of) =
-            if greeting { (self.limits.greeting, "greeting") } else { (self.limits.reply, "reply") };
+        let (limit, of) = if greeting { (self.limits.greeting, "greeting") } else { (self.limits.reply, "reply") };
         let is_it = |event: &Event| {
             event.by == By::Peer
                 && event.connection.as_ref() == Some(&full)
                 && (matches!(
                     event.what,
-                    What::Reply { .. } | What::Malformed { .. } | What::Alert { .. } | What::Plaintext { in_session: false, .. }
+                    What::Reply { .. }
+                        | What::Malformed { .. }
+                        | What::Alert { .. }
+                        | What::Plaintext { in_session: false, .. }
                 ) || is_end(event, &full))
         };
         let event = match self.wait(limit, of, from, is_it).await? {
@@ -655,8 +672,7 @@ impl Player {
         let listed = listed_codes(&verb);
         if reply.code != due && !listed.is_empty() && !listed.contains(&reply.code) {
             let text = format!("{verb} was answered with {}, where the RFCs list {due}", reply.code);
-            let what =
-                What::Leaf { kind: Leaf::Note.word(), text, level: self.level.word(), place: log_place(place) };
+            let what = What::Leaf { kind: Leaf::Note.word(), text, level: self.level.word(), place: log_place(place) };
             self.log.push(None, By::Us, what);
         }
     }
@@ -669,7 +685,9 @@ impl Player {
         let full = |name: &str| self.newest.get(name).cloned().unwrap_or_else(|| Arc::from(name));
         for (pattern, _) in branches {
             if let Some(connection) = self.connection(&on(pattern)) {
-                _ = connection.act(NetAct::Read).await;
+                // A server that waits for a ClientHello without a handshake of its own looks at records.
+                let looks = pattern.kind == EventKind::ClientHello;
+                _ = connection.act(if looks { NetAct::Observe } else { NetAct::Read }).await;
             }
         }
         let places: Vec<_> = branches.iter().map(|(pattern, _)| full(&on(pattern))).collect();
@@ -732,6 +750,10 @@ impl Player {
     }
 }
 
+/// How long a data connection is still watched once its transfer has been refused on the control connection: what the
+/// server did on it before is on its way, or never comes.
+const REFUSED_GRACE: Duration = Duration::from_secs(1);
+
 /// How a data connection looked in the log.
 struct Seen {
     octets: u64,
@@ -784,22 +806,23 @@ impl Seen {
         if let Some(plaintext) = &self.plaintext {
             return Some(("plaintext", "TLS records".to_owned(), plaintext.clone()));
         }
-        if let Some(protected) = due.protected {
-            if self.octets > 0 && self.protected != protected {
-                let word = |protected: bool| if protected { "octets in TLS" } else { "octets in the clear" };
-                return Some(("clear", word(protected).to_owned(), format!("{} {}", self.octets, word(self.protected))));
-            }
+        if let Some(protected) = due.protected
+            && self.octets > 0
+            && self.protected != protected
+        {
+            let word = |protected: bool| if protected { "octets in TLS" } else { "octets in the clear" };
+            return Some(("clear", word(protected).to_owned(), format!("{} {}", self.octets, word(self.protected))));
         }
         if timed_out && !self.close_notify {
             return Some(("timeout", "the end of the data".to_owned(), format!("{}, and no end", octets())));
         }
         let file = due.file.as_deref().and_then(fixture::content);
         let length = due.octets.or(file.as_ref().map(|file| file.len() as u64));
-        if let Some(length) = length {
-            if self.octets != length {
-                let reason = if self.reset { "reset" } else { "octets" };
-                return Some((reason, format!("{length} octets"), format!("{}{}", octets(), self.end_in_words())));
-            }
+        if let Some(length) = length
+            && self.octets != length
+        {
+            let reason = if self.reset { "reset" } else { "octets" };
+            return Some((reason, format!("{length} octets"), format!("{}{}", octets(), self.end_in_words())));
         }
         if let Some(file) = file {
             let digest = hex::encode(Sha256::digest(&file));
@@ -844,9 +867,7 @@ impl Seen {
 }
 
 fn is_reply_on(event: &Event, connection: &str) -> bool {
-    event.connection.as_deref() == Some(connection)
-        && event.by == By::Peer
-        && matches!(event.what, What::Reply { .. })
+    event.connection.as_deref() == Some(connection) && event.by == By::Peer && matches!(event.what, What::Reply { .. })
 }
 
 /// A lone code is content with its first digit.
@@ -861,7 +882,9 @@ fn likes(due: CodePattern, code: u16) -> bool {
 fn branch(branches: &[(ReplyKey, Script)], code: u16) -> Option<&Script> {
     let find = |is: &dyn Fn(&ReplyKey) -> bool| branches.iter().find(|(key, _)| is(key)).map(|(_, script)| script);
     find(&|key| *key == ReplyKey::Code(CodePattern::Exact(code)))
-        .or_else(|| find(&|key| matches!(key, ReplyKey::Code(CodePattern::Class(class)) if u16::from(*class) == code / 100)))
+        .or_else(|| {
+            find(&|key| matches!(key, ReplyKey::Code(CodePattern::Class(class)) if u16::from(*class) == code / 100))
+        })
         .or_else(|| find(&|key| *key == ReplyKey::Any))
 }
 
@@ -923,7 +946,9 @@ pub(crate) fn word(act: &Act) -> &'static str {
 /// The connection that an act names.
 pub(crate) fn names(act: &Act) -> Option<&Name> {
     match act {
-        Act::Plain { on, .. } | Act::Record { on, .. } | Act::Deliver { on, .. } | Act::Silence { on, .. } => on.as_ref(),
+        Act::Plain { on, .. } | Act::Record { on, .. } | Act::Deliver { on, .. } | Act::Silence { on, .. } => {
+            on.as_ref()
+        }
         Act::CloseNotify(on)
         | Act::Fin(on)
         | Act::Rst(on)

@@ -89,17 +89,8 @@ impl ClientSeat {
     /// A client that has done nothing yet.
     #[must_use]
     pub fn new(settings: ClientSeatSettings) -> Self {
-        let ClientSeatSettings {
-            address,
-            engine,
-            versions,
-            server_name,
-            trust,
-            identities,
-            implicit,
-            user,
-            password,
-        } = settings;
+        let ClientSeatSettings { address, engine, versions, server_name, trust, identities, implicit, user, password } =
+            settings;
         Self {
             address,
             engine,
@@ -118,11 +109,7 @@ impl ClientSeat {
     }
 
     /// A machine for a handshake on this connection, and the name of the certificate that it has.
-    fn machine(
-        &mut self,
-        on: &str,
-        handshake: &Handshake,
-    ) -> Result<(Box<dyn Machine>, Option<String>), MachineError> {
+    fn machine(&mut self, on: &str, handshake: &Handshake) -> Result<(Box<dyn Machine>, Option<String>), MachineError> {
         let certificate = handshake.certificate.clone().or_else(|| self.certificate.clone());
         if on == CONTROL {
             self.certificate.clone_from(&certificate);
@@ -249,11 +236,7 @@ impl Player {
         let protected = self.is_protected(control);
         let line = ftpspec_wire::escaped(octets);
         // What came before our act cannot be its answer; replies that wait are still to be read.
-        self.log.push(
-            Some(control.name()),
-            By::Us,
-            What::Command { verb: command.verb.clone(), line, protected },
-        );
+        self.log.push(Some(control.name()), By::Us, What::Command { verb: command.verb.clone(), line, protected });
         octets.extend_from_slice(b"\r\n");
         NetAct::Write { octets: std::mem::take(octets), verb: Some(command.verb) }
     }
@@ -344,7 +327,11 @@ impl Player {
     /// If none comes, or it is no 220.
     pub async fn next_greeting(&mut self) -> Result<Reply, Stop> {
         let reply = self.next_reply("reply", "220", Place::default()).await?;
-        if reply.class() == 2 { Ok(reply) } else { Err(self.unmet("reply", "code", "220", &line(&reply), Place::default())) }
+        if reply.class() == 2 {
+            Ok(reply)
+        } else {
+            Err(self.unmet("reply", "code", "220", &line(&reply), Place::default()))
+        }
     }
 
     async fn ask(&mut self, command: &str, code: u16, place: Place) -> Result<(), Stop> {
@@ -391,7 +378,9 @@ impl Player {
                 self.log.call(&format!("|||{port}|"), "|||{port}|");
                 Ok(())
             }
-            Err(error) => Err(self.unmet("passive", "malformed", "an address", &format!("{}: {error}", line(&reply)), place)),
+            Err(error) => {
+                Err(self.unmet("passive", "malformed", "an address", &format!("{}: {error}", line(&reply)), place))
+            }
         }
     }
 

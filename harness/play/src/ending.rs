@@ -25,8 +25,7 @@ impl Player {
         for connection in &data {
             if !connection.is_over() {
                 _ = connection.act(NetAct::Release).await;
-                _ = connection.act(NetAct::CloseNotify).await;
-                _ = connection.act(NetAct::Fin).await;
+                _ = connection.act(NetAct::Part).await;
             }
         }
         for connection in &data {
@@ -39,9 +38,9 @@ impl Player {
         let name = Arc::clone(control.name());
         let (ended, quit, stored) = self.log.look(|events| {
             let sent = |due: &str| {
-                events.iter().any(|event| {
-                    event.by == By::Us && matches!(&event.what, What::Command { verb, .. } if verb == due)
-                })
+                events
+                    .iter()
+                    .any(|event| event.by == By::Us && matches!(&event.what, What::Command { verb, .. } if verb == due))
             };
             let ended = events.iter().any(|event| {
                 event.connection.as_ref() == Some(&name)
@@ -58,18 +57,22 @@ impl Player {
                 event.connection.as_ref() == Some(&name)
                     && matches!(
                         event.what,
-                        What::HandshakeStarted | What::Handshake(_) | What::HandshakeFailed { .. } | What::Plaintext { .. }
+                        What::HandshakeStarted
+                            | What::Handshake(_)
+                            | What::HandshakeFailed { .. }
+                            | What::Plaintext { .. }
                     )
             });
             last.is_none_or(|event| matches!(event.what, What::Handshake(_) | What::Plaintext { in_session: true, .. }))
         });
         if can_talk {
-            if stored && met {
-                if let Some(upload) = self.variables.get("upload").cloned() {
-                    let line = [b"DELE ".as_slice(), &upload].concat();
-                    if self.say(line).await {
-                        self.hear().await;
-                    }
+            if stored
+                && met
+                && let Some(upload) = self.variables.get("upload").cloned()
+            {
+                let line = [b"DELE ".as_slice(), &upload].concat();
+                if self.say(line).await {
+                    self.hear().await;
                 }
             }
             if !quit && self.say(b"QUIT".to_vec()).await {
@@ -77,8 +80,7 @@ impl Player {
             }
         }
         if !can_talk || self.log.look(|events| !events.iter().any(|event| is_end(event, &name))) {
-            _ = control.act(NetAct::CloseNotify).await;
-            _ = control.act(NetAct::Fin).await;
+            _ = control.act(NetAct::Part).await;
             _ = self.wait_quietly(PARTING.min(self.limits.reply), 0, |event| is_end(event, &name)).await;
         }
     }

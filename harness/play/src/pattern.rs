@@ -8,10 +8,10 @@ use ftpspec_wire::{CodePattern, LooksLike, alert_name};
 /// `unasked` are the replies that nobody asked for, from [`ftpspec_transcript::unasked_replies`].
 #[must_use]
 pub fn matches(pattern: &Pattern, event: &Event, on: Option<&str>, by: Option<PatternBy>, unasked: &[usize]) -> bool {
-    if let Some(on) = pattern.on.as_deref().or(on) {
-        if !event.connection.as_deref().is_some_and(|connection| is_called(connection, on)) {
-            return false;
-        }
+    if let Some(on) = pattern.on.as_deref().or(on)
+        && !event.connection.as_deref().is_some_and(|connection| is_called(connection, on))
+    {
+        return false;
     }
     if let Some(by) = pattern.by.or(by) {
         let is = if event.by == By::Us { PatternBy::Us } else { PatternBy::Peer };
@@ -19,10 +19,10 @@ pub fn matches(pattern: &Pattern, event: &Event, on: Option<&str>, by: Option<Pa
             return false;
         }
     }
-    if let (Some(due), Some(is)) = (pattern.protected, protection(&event.what)) {
-        if due != is {
-            return false;
-        }
+    if let (Some(due), Some(is)) = (pattern.protected, protection(&event.what))
+        && due != is
+    {
+        return false;
     }
     kind_matches(pattern, event, unasked)
 }
@@ -36,8 +36,7 @@ pub fn is_called(connection: &str, name: &str) -> bool {
 fn kind_matches(pattern: &Pattern, event: &Event, unasked: &[usize]) -> bool {
     // `is` and `except` are about one word or another, as the kind has it.
     let says = |is: &dyn Fn(&str) -> bool| {
-        (pattern.is.is_empty() || pattern.is.iter().any(|word| is(word)))
-            && !pattern.except.iter().any(|word| is(word))
+        (pattern.is.is_empty() || pattern.is.iter().any(|word| is(word))) && !pattern.except.iter().any(|word| is(word))
     };
     let to = |verb: &str| pattern.to.is_empty() || pattern.to.iter().any(|word| word.eq_ignore_ascii_case(verb));
     match (pattern.kind, &event.what) {

@@ -114,9 +114,7 @@ pub(crate) fn is_final_reply(event: &Event) -> bool {
 pub(crate) fn in_words(what: &What) -> String {
     use ftpspec_wire::{alert_name, escaped, hex_head};
     match what {
-        What::Reply { reply, .. } => {
-            reply.lines.last().map_or_else(|| reply.code.to_string(), |line| escaped(line))
-        }
+        What::Reply { reply, .. } => reply.lines.last().map_or_else(|| reply.code.to_string(), |line| escaped(line)),
         What::Malformed { octets, why } => format!("{}   \"{}\": {why}", hex_head(octets, 16), escaped(octets)),
         What::Plaintext { octets, .. } => format!("{}   \"{}\"", hex_head(octets, 16), escaped(octets)),
         What::Fin { inside_record: true } => "FIN in the midst of a TLS record".to_owned(),

@@ -6,12 +6,14 @@
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// How many columns `text` takes.
-pub(crate) fn columns(text: &str) -> usize {
+#[must_use]
+pub fn columns(text: &str) -> usize {
     text.width()
 }
 
 /// `text`, or as much of its beginning as fits into `columns` with a `…` behind it.
-pub(crate) fn clip(text: &str, columns: usize) -> String {
+#[must_use]
+pub fn clip(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();
     }
@@ -23,7 +25,8 @@ pub(crate) fn clip(text: &str, columns: usize) -> String {
 
 /// `text` on lines of at most `columns`, broken at spaces, and within a word only if it fits on no line. The spaces
 /// within a line stay: what a peer sent with two of them is shown with two.
-pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
+#[must_use]
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(NARROWEST);
     let mut lines = Vec::new();
     let mut rest = text.trim_end();
@@ -42,7 +45,8 @@ pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
 
 /// A shell command on lines of about `columns`, each but the last ending in ` \`, so that it can be pasted as it
 /// stands. It is broken at spaces outside quotes only; a word that is too long stays whole, and overflows.
-pub(crate) fn wrap_command(command: &str, columns: usize) -> Vec<String> {
+#[must_use]
+pub fn wrap_command(command: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(NARROWEST);
     let words = shell_words(command);
     let mut lines: Vec<String> = Vec::new();

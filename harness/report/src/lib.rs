@@ -8,10 +8,10 @@
 pub mod escape;
 pub mod json;
 pub mod junit;
+pub mod layout;
 pub mod terminal;
 
 mod atomic;
-mod layout;
 #[cfg(test)]
 mod sample;
 

@@ -95,8 +95,8 @@ impl Kind {
             "diagnoses" => Some(Self::Diagnosis),
             // Only the reference server has defects that can be loaded.
             "defects" => name.starts_with("defects/server/").then_some(Self::Defect),
-            // Ledgers about scenarios, which are no scenarios themselves.
-            "requirements" | "field-cases" | "schema" => None,
+            // Ledgers about scenarios and what stands beside them, which are no scenarios themselves.
+            "requirements" | "field-cases" | "schema" | "baselines" | "clients" | "targets" => None,
             // A scenario, or a file whose folder does not say what it is: its diagnostic will.
             _ => Some(Self::Scenario),
         }

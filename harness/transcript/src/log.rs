@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -90,12 +90,21 @@ impl Log {
 
     /// Appends an event; the only way in. Redacts, folds runs of records and octets, and is bounded.
     pub fn push(&self, connection: Option<&Arc<str>>, by: By, what: What) {
-        self.append(connection, by, false, what);
+        let at = self.began.elapsed();
+        self.lock().append(at, connection, by, false, what);
+        self.changed.notify_waiters();
     }
 
-    /// As [`Log::push`], for what politeness does and no script asked for.
-    pub fn push_polite(&self, connection: Option<&Arc<str>>, what: What) {
-        self.append(connection, By::Us, true, what);
+    /// As [`Log::push`], for several events of one connection that nobody may see parted; the bool says whether
+    /// politeness did it, and no script asked for it.
+    pub fn push_all(&self, connection: &Arc<str>, events: Vec<(By, bool, What)>) {
+        let at = self.began.elapsed();
+        let mut inner = self.lock();
+        for (by, polite, what) in events {
+            inner.append(at, Some(connection), by, polite, what);
+        }
+        drop(inner);
+        self.changed.notify_waiters();
     }
 
     /// How many events there are; the place from which a wait can look.
@@ -133,38 +142,6 @@ impl Log {
         }
     }
 
-    fn append(&self, connection: Option<&Arc<str>>, by: By, polite: bool, what: What) {
-        let at = self.began.elapsed();
-        let mut inner = self.lock();
-        let what = inner.redacted(what);
-        if !inner.folded(connection, by, &what) {
-            if inner.events.len() >= MOST_EVENTS {
-                if inner.overflowed {
-                    return;
-                }
-                inner.overflowed = true;
-            }
-            let what = if inner.overflowed {
-                What::Trouble { text: format!("more than {MOST_EVENTS} events: the rest is not logged") }
-            } else {
-                what
-            };
-            let seq = inner.events.len();
-            inner.events.push(Event { seq, at, connection: connection.cloned(), by, polite, what });
-            if let Some(connection) = connection {
-                let folds = matches!(inner.events[seq].what, What::Records { .. } | What::Octets { .. });
-                let run = inner.runs.entry(Arc::clone(connection)).or_default();
-                if folds {
-                    run.push(seq);
-                } else {
-                    run.clear();
-                }
-            }
-        }
-        drop(inner);
-        self.changed.notify_waiters();
-    }
-
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic while the lock was held leaves whole events behind: pushing is the last thing that happens.
         self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -172,6 +149,35 @@ impl Log {
 }
 
 impl Inner {
+    fn append(&mut self, at: Duration, connection: Option<&Arc<str>>, by: By, polite: bool, what: What) {
+        let what = self.redacted(what);
+        if self.folded(connection, by, &what) {
+            return;
+        }
+        if self.events.len() >= MOST_EVENTS {
+            if self.overflowed {
+                return;
+            }
+            self.overflowed = true;
+        }
+        let what = if self.overflowed {
+            What::Trouble { text: format!("more than {MOST_EVENTS} events: the rest is not logged") }
+        } else {
+            what
+        };
+        let seq = self.events.len();
+        let folds = matches!(what, What::Records { .. } | What::Octets { .. });
+        self.events.push(Event { seq, at, connection: connection.cloned(), by, polite, what });
+        if let Some(connection) = connection {
+            let run = self.runs.entry(Arc::clone(connection)).or_default();
+            if folds {
+                run.push(seq);
+            } else {
+                run.clear();
+            }
+        }
+    }
+
     /// Adds to an event of the run that the connection's events end in, if one is of the same kind and direction.
     fn folded(&mut self, connection: Option<&Arc<str>>, by: By, what: &What) -> bool {
         let Some(run) = connection.and_then(|connection| self.runs.get(connection)) else { return false };
@@ -185,8 +191,7 @@ impl Inner {
         let text = |text: String| self.without_secrets(text);
         match what {
             What::Command { verb, line, protected } => {
-                let line =
-                    if verb == "PASS" || verb == "ACCT" { format!("{verb} {{redacted}}") } else { text(line) };
+                let line = if verb == "PASS" || verb == "ACCT" { format!("{verb} {{redacted}}") } else { text(line) };
                 What::Command { verb, line, protected }
             }
             What::Reply { mut reply, protected, to } => {
@@ -266,11 +271,8 @@ mod tests {
         let log = Log::new(Instant::now());
         log.redact(&Secret::new("s3cret-word"));
         let on = control();
-        let command = |verb: &str, line: &str| What::Command {
-            verb: verb.to_owned(),
-            line: line.to_owned(),
-            protected: true,
-        };
+        let command =
+            |verb: &str, line: &str| What::Command { verb: verb.to_owned(), line: line.to_owned(), protected: true };
         log.push(Some(&on), By::Us, command("PASS", "PASS other"));
         log.push(Some(&on), By::Us, command("SITE", "SITE s3cret-word"));
         let reply = Reply::new(230, "hello s3cret-word!");

@@ -34,7 +34,8 @@ pub fn normal_form(log: &Log, we_are_client: bool) -> Vec<String> {
 #[must_use]
 pub fn conversation(events: &[Event], words: &[(String, String)], style: Style, we_are_client: bool) -> Vec<String> {
     let width = events.iter().filter_map(|event| event.connection.as_ref()).map(|name| name.len()).max().unwrap_or(0);
-    let mut teller = Teller { words, style, we_are_client, listing: false, lines: Vec::new(), handshaken: Vec::new() };
+    let mut teller =
+        Teller { words, style, we_are_client, listing: false, quit: false, lines: Vec::new(), handshaken: Vec::new() };
     for event in events {
         if let (What::Handshake(_), Some(connection)) = (&event.what, &event.connection) {
             teller.handshaken.push(connection);
@@ -58,32 +59,52 @@ pub fn conversation(events: &[Event], words: &[(String, String)], style: Style, 
         .collect()
 }
 
-/// Between two dividing events, the events of the connection that the act was on come first, then the others in the
-/// order of their first appearance in the log.
+/// Between two acts of ours, the events of the connection that the act was on come first, then the others in the order
+/// of their first appearance. What arrives on a data connection stands behind the last act that it can be an answer to:
+/// one on that connection, or a transfer command; a later NOOP on the control connection orders nothing there.
 fn by_connection(events: &[Event]) -> Vec<&Event> {
     let mut rank: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut segment = 0;
+    let mut answering: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut keyed = Vec::with_capacity(events.len());
+    let mut acted_on = vec![None];
     for event in events {
-        if let Some(connection) = event.connection.as_deref() {
-            let next = rank.len();
-            rank.entry(connection).or_insert(next);
+        let name = event.connection.as_deref();
+        if divides(event) {
+            segment += 1;
+            acted_on.push(name);
+            if transfers(event) {
+                answering.values_mut().for_each(|answered| *answered = segment);
+            }
+            if let Some(name) = name {
+                answering.insert(name, segment);
+            }
         }
+        let next = rank.len();
+        let rank = name.map_or(0, |name| *rank.entry(name).or_insert(next));
+        let within = match name {
+            Some(name) if !is_control(name) => answering.get(name).copied().unwrap_or(segment),
+            _ => segment,
+        };
+        // Ours by script, the peer's, ours by politeness: which was first is chance.
+        let side = match (event.by, event.polite) {
+            (By::Us, false) => 0,
+            (By::Peer, _) => 1,
+            (By::Us, true) => 2,
+        };
+        keyed.push(((within, name != acted_on[within], rank, side), event));
     }
-    let mut ordered: Vec<&Event> = Vec::with_capacity(events.len());
-    let mut rest = events;
-    while !rest.is_empty() {
-        let end = rest.iter().skip(1).position(divides).map_or(rest.len(), |at| at + 1);
-        let (segment, more) = rest.split_at(end);
-        let mut part: Vec<&Event> = segment.iter().collect();
-        let acted_on = segment[0].connection.as_deref();
-        part.sort_by_key(|event| {
-            let name = event.connection.as_deref();
-            // Whether the peer's FIN or ours was first is chance where ours is politeness.
-            (name != acted_on, name.map_or(0, |name| rank[name]), event.polite)
-        });
-        ordered.extend(part);
-        rest = more;
-    }
-    ordered
+    keyed.sort_by_key(|(key, _)| *key);
+    keyed.into_iter().map(|(_, event)| event).collect()
+}
+
+fn transfers(event: &Event) -> bool {
+    matches!(&event.what, What::Command { verb, .. }
+        if matches!(verb.as_str(), "RETR" | "STOR" | "APPE" | "STOU" | "LIST" | "NLST" | "MLSD"))
+}
+
+fn is_control(connection: &str) -> bool {
+    connection == "control" || connection.starts_with("control.")
 }
 
 struct Line {
@@ -100,6 +121,8 @@ struct Teller<'a> {
     we_are_client: bool,
     /// The last transfer command was a listing, whose length is the server's own.
     listing: bool,
+    /// QUIT was sent.
+    quit: bool,
     lines: Vec<Line>,
     handshaken: Vec<&'a str>,
 }
@@ -112,6 +135,10 @@ impl Teller<'_> {
             }
             return;
         };
+        if self.quit && event.polite && self.style == Style::Normal {
+            // How far our answer got before the peer had gone is chance.
+            return;
+        }
         let mark = if (event.by == By::Us) == self.we_are_client { "C>" } else { "<S" };
         match &event.what {
             What::Connected { to } => {
@@ -133,6 +160,7 @@ impl Teller<'_> {
                 } else if matches!(verb.as_str(), "RETR" | "STOR" | "APPE" | "STOU") {
                     self.listing = false;
                 }
+                self.quit |= verb == "QUIT";
                 let shown = self.named(line);
                 let clear = if !protected && self.handshaken.contains(&connection) { "  (in the clear)" } else { "" };
                 let clear = if self.style == Style::Full { clear } else { "" };
@@ -178,7 +206,8 @@ impl Teller<'_> {
                 self.line(connection, "==", text);
             }
             What::HandshakeFailed { why, words } => {
-                let text = self.full(&format!("handshake failed ({why}): {words}"), &format!("handshake failed: {why}"));
+                let text =
+                    self.full(&format!("handshake failed ({why}): {words}"), &format!("handshake failed: {why}"));
                 self.line(connection, "!!", text);
             }
             What::Alert { level, description } => {
@@ -186,6 +215,10 @@ impl Teller<'_> {
                 self.open_line(connection, mark, format!("alert          {level} {}", alert_name(*description)));
             }
             What::CloseNotify => self.end(connection, mark, "close_notify"),
+            // Behind QUIT everything is said: a server that has gone before our close_notify arrives resets, by chance.
+            What::Fin { .. } | What::Rst if self.quit && event.by == By::Peer && self.style == Style::Normal => {
+                self.end(connection, mark, "closed");
+            }
             What::Fin { inside_record: false } => self.end(connection, mark, "FIN"),
             What::Fin { inside_record: true } => self.end(connection, mark, "FIN inside a record"),
             What::Rst => self.end(connection, mark, "RST"),
@@ -209,7 +242,8 @@ impl Teller<'_> {
                 self.open_line(connection, mark, format!("{count} octets{clear}"));
             }
             What::Timeout { of, after } => {
-                let text = self.full(&format!("{of}: nothing in {:.1} s", after.as_secs_f64()), &format!("timeout: {of}"));
+                let text =
+                    self.full(&format!("{of}: nothing in {:.1} s", after.as_secs_f64()), &format!("timeout: {of}"));
                 self.line(connection, "..", text);
             }
             What::Trouble { text } => self.line(connection, "!!", text.clone()),
@@ -273,11 +307,13 @@ impl Teller<'_> {
     }
 
     fn end(&mut self, connection: &str, mark: &'static str, end: &str) {
-        if let Some(last) = self.lines.last_mut() {
-            if last.open && last.connection == connection && last.mark == mark {
-                last.parts.push(end.to_owned());
-                return;
-            }
+        if let Some(last) = self.lines.last_mut()
+            && last.open
+            && last.connection == connection
+            && last.mark == mark
+        {
+            last.parts.push(end.to_owned());
+            return;
         }
         self.open_line(connection, mark, end.to_owned());
     }
@@ -328,11 +364,11 @@ mod tests {
         let sha256 = String::new();
         log.push(Some(&data), By::Peer, What::Content { count: 0, sha256, protected: true });
         log.push(Some(&data), By::Peer, What::CloseNotify);
-        log.push_polite(Some(&data), What::CloseNotify);
+        log.push_all(&data, vec![(By::Us, true, What::CloseNotify)]);
         if !reply_first {
             log.push(Some(&control), By::Peer, reply(226, "done"));
         }
-        log.push_polite(Some(&data), What::Fin { inside_record: false });
+        log.push_all(&data, vec![(By::Us, true, What::Fin { inside_record: false })]);
         log.push(Some(&data), By::Peer, What::Fin { inside_record: false });
         log.push(Some(&control), By::Us, command("NOOP"));
         log.push(Some(&control), By::Peer, reply(200, "ok"));

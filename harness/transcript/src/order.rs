@@ -32,7 +32,7 @@ pub fn order(events: &[Event], a: usize, b: usize) -> Order {
 }
 
 /// Whether this event is an act of ours, written in the script, that sends something: it parts what was before from
-/// what comes after.
+/// what comes after. A FIN does not: behind a close_notify it asks for nothing more, and peers do not wait for it.
 #[must_use]
 pub(crate) fn divides(event: &Event) -> bool {
     if event.by != By::Us || event.polite {
@@ -45,7 +45,6 @@ pub(crate) fn divides(event: &Event) -> bool {
             | What::HandshakeStarted
             | What::Plaintext { .. }
             | What::CloseNotify
-            | What::Fin { .. }
             | What::Rst
             | What::Act { word: "release" | "deliver", .. }
     )

@@ -22,7 +22,7 @@ pub async fn engine_version() -> Result<String, ContainerError> {
 }
 
 /// Whether the image is there; never pulls it.
-pub(super) async fn has_image(image: &PeerImage) -> Result<bool, ContainerError> {
+pub async fn has_image(image: &PeerImage) -> Result<bool, ContainerError> {
     engine_version().await?;
     Ok(run(&["image", "inspect", "--format", "{{.Id}}", &image.to_string()]).await?.status.success())
 }

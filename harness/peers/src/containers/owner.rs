@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use super::{ContainerError, docker};
+use super::{ContainerError, Owner, docker, found};
 
 /// The label of a run, whose id the caller chooses.
 pub(super) const RUN: &str = "ftpspec.run";
@@ -18,17 +18,23 @@ pub(super) const PLACE: &str = "ftpspec.place";
 /// # Errors
 /// No engine answers, or it refuses to list or remove.
 pub async fn sweep() -> Result<Vec<String>, ContainerError> {
-    docker::engine_version().await?;
-    let Some(here) = place() else { return Ok(Vec::new()) };
-    let filter = format!("label={OWNER}");
-    let format = format!("{{{{.ID}}}}\t{{{{.Label \"{OWNER}\"}}}}\t{{{{.Label \"{PLACE}\"}}}}");
-    let list = ["ps", "--all", "--no-trunc", "--filter", &filter, "--format", &format];
+    remove_all(Owner::Dead).await
+}
 
+/// Removes the containers that this process started and did not remove, as when a signal came while one was starting;
+/// gives their ids. Nothing may use them any more.
+///
+/// # Errors
+/// As [`sweep`].
+pub async fn remove_own() -> Result<Vec<String>, ContainerError> {
+    remove_all(Owner::Ourselves).await
+}
+
+async fn remove_all(whose: Owner) -> Result<Vec<String>, ContainerError> {
     let mut removed = Vec::new();
-    for line in docker::output_of(&list).await?.lines() {
-        let [id, owner, place] = line.split('\t').collect::<Vec<_>>()[..] else { continue };
-        if place == here && is_dead(owner) && remove(id).await? {
-            removed.push(id.to_owned());
+    for peer in found().await?.into_iter().filter(|peer| peer.owner == whose) {
+        if remove(&peer.id).await? {
+            removed.push(peer.id);
         }
     }
     Ok(removed)
@@ -62,7 +68,7 @@ async fn remove(id: &str) -> Result<bool, ContainerError> {
 }
 
 /// A process is the one that was labelled only if it started when that one did: ids are given anew.
-fn is_dead(owner: &str) -> bool {
+pub(super) fn is_dead(owner: &str) -> bool {
     let Some((id, started)) = owner.split_once(':') else { return false };
     let (Ok(id), Ok(started)) = (id.parse(), started.parse()) else { return false };
     start_time(id) != Some(started)

@@ -21,7 +21,6 @@ pub(crate) fn reply(code: u16, about: &About<'_>) -> Reply {
         (200, "PBSZ") => "PBSZ=0".to_owned(),
         (200, "PROT") => format!("Protection level {}", about.argument.to_ascii_uppercase()),
         (200, "CCC") => "The control connection goes on in the clear".to_owned(),
-        (200, _) => "Done".to_owned(),
         // RFC 4217 §6 wants these three; also before the login, for some clients never send AUTH otherwise.
         (211, "FEAT") => "Extensions:\n AUTH TLS\n CCC\n EPSV\n MLSD\n PBSZ\n PROT\n SIZE\n UTF8\nEnd".to_owned(),
         (211, _) => "Idle".to_owned(),
@@ -42,7 +41,7 @@ pub(crate) fn reply(code: u16, about: &About<'_>) -> Reply {
         }
         (230, _) => "Logged in".to_owned(),
         (234, _) => "AUTH TLS successful".to_owned(),
-        (250, _) => "Done".to_owned(),
+        (200 | 250, _) => "Done".to_owned(),
         (257, _) => format!("\"{}\" is the folder", about.folder.replace('"', "\"\"")),
         (331, _) => "Password, please".to_owned(),
         (350, _) => "Ready".to_owned(),

@@ -172,7 +172,13 @@ impl Session {
             return script;
         }
         match self.lacks(&verb) {
-            Some(code) => vec![answer(code)],
+            Some(code) => {
+                // A refused transfer needs its data connection no more; a client that has made it learns so at once.
+                if matches!(verb.as_str(), "RETR" | "STOR" | "LIST" | "NLST" | "MLSD") {
+                    self.state().data = None;
+                }
+                vec![answer(code)]
+            }
             None => {
                 self.prepare(&verb);
                 let correct = self.shared.correct.iter().find(|rule| rule.on == verb);
@@ -193,7 +199,9 @@ impl Session {
                 "SSL" if settings.auth_ssl == AuthSsl::Accepted => None,
                 _ => Some(504),
             },
-            "USER" => (!state.protected && settings.clear_login == Permission::Refused && !state.after_ccc).then_some(530),
+            "USER" => {
+                (!state.protected && settings.clear_login == Permission::Refused && !state.after_ccc).then_some(530)
+            }
             "PASS" => match &state.user {
                 None => Some(503),
                 Some(user) => {
@@ -279,7 +287,11 @@ impl Session {
                 _ => 550,
             },
             "DELE" => {
-                if self.shared.tree.remove(&state.path) { 250 } else { 550 }
+                if self.shared.tree.remove(&state.path) {
+                    250
+                } else {
+                    550
+                }
             }
             "EPSV" => match state.argument.as_str() {
                 "" => self.listen(&mut state, 229),

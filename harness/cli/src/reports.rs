@@ -1,0 +1,148 @@
+//! Everybody who is told the events of a run: the terminal, the journal, and the fold that the reports are rendered of
+//! at its end. A report that cannot be written is told, and never passed over by the exit status.
+
+use std::error::Error;
+use std::io::{self, Stdout};
+use std::path::PathBuf;
+
+use clap::Args;
+use ftpspec::{Catalogue, Exit, RunEvent, write_baseline};
+use ftpspec_report::terminal::{self, Terminal};
+use ftpspec_report::{WriteError, json, junit, write_atomically};
+use ftpspec_results::{Fold, Journal, Results};
+
+use crate::failure::{Failure, complain, warn};
+use crate::signals::Signals;
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reports")]
+pub struct ReportOptions {
+    /// Write a JUnit file for CI systems
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Write the results as JSON (`ftpspec schema results`)
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write what failed as a baseline
+    #[arg(long, value_name = "FILE")]
+    write_baseline: Option<PathBuf>,
+    /// Write each event of the run as a line of JSON, the moment it happens
+    #[arg(long, value_name = "FILE", env = "FTPSPEC_JOURNAL", hide_env_values = true)]
+    journal: Option<PathBuf>,
+}
+
+/// The consumers of one run's events.
+pub struct Reports<'a> {
+    options: &'a ReportOptions,
+    strict: bool,
+    terminal: Option<Terminal<Stdout>>,
+    journal: Option<Journal>,
+    fold: Fold,
+    signals: Signals,
+    told_signal: bool,
+    failed: bool,
+}
+
+impl<'a> Reports<'a> {
+    /// Opens the journal, if one is wanted.
+    pub fn new(
+        options: &'a ReportOptions,
+        terminal: terminal::Options,
+        strict: bool,
+        signals: Signals,
+    ) -> Result<Self, Failure> {
+        let journal = options.journal.as_ref().map(Journal::create).transpose();
+        Ok(Self {
+            options,
+            strict,
+            terminal: Some(Terminal::new(io::stdout(), terminal)),
+            journal: journal.map_err(|error| Failure::Surroundings(with_causes(&error)))?,
+            fold: Fold::new(),
+            signals,
+            told_signal: false,
+            failed: false,
+        })
+    }
+
+    /// Takes in the next event. That a signal ended the run is told before the run's end.
+    pub fn tell(&mut self, event: &RunEvent) {
+        match (event, self.signals.first()) {
+            (RunEvent::Interrupted { .. }, _) => self.told_signal = true,
+            (RunEvent::RunFinished { .. }, Some(signal)) if !self.told_signal => {
+                self.pass(&RunEvent::Interrupted { signal });
+            }
+            _ => {}
+        }
+        self.pass(event);
+    }
+
+    /// Writes the files, and gives the status to end with.
+    pub fn finish(mut self, catalogue: &Catalogue) -> Exit {
+        let Some(results) = self.fold.results() else { return Exit::Surroundings };
+        let options = self.options;
+        if let Some(path) = &options.junit {
+            self.written(write_atomically(path, junit::render(&results, self.strict)));
+        }
+        if let Some(path) = &options.json {
+            self.written(write_atomically(path, json::render(&results)));
+        }
+        if let Some(path) = &options.write_baseline {
+            self.baseline(path, &results, catalogue);
+        }
+        match Exit::of(&results, self.strict) {
+            exit @ (Exit::Interrupted | Exit::Terminated) => exit,
+            _ if self.failed => Exit::Surroundings,
+            exit => exit,
+        }
+    }
+
+    fn pass(&mut self, event: &RunEvent) {
+        self.fold.push(event);
+        if let Some(Err(error)) = self.terminal.as_mut().map(|terminal| terminal.event(event)) {
+            self.terminal = None;
+            // Whoever reads no more wants no more; the run and its reports go on.
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                self.failure(&format!("stdout cannot be written: {error}"));
+            }
+        }
+        if let Some(Err(error)) = self.journal.as_mut().map(|journal| journal.append(event)) {
+            self.journal = None;
+            self.failure(&with_causes(&error));
+        }
+    }
+
+    fn baseline(&mut self, path: &PathBuf, results: &Results, catalogue: &Catalogue) {
+        if results.interrupted.is_some() {
+            warn("the run was interrupted: no baseline is written of the half of it");
+            return;
+        }
+        let written = write_baseline(results, catalogue);
+        if !written.left_out.is_empty() {
+            let names = written.left_out.join(", ");
+            warn(&format!("not in the baseline, for nothing explains how they failed: {names}"));
+        }
+        self.written(write_atomically(path, written.text));
+    }
+
+    fn written(&mut self, result: Result<(), WriteError>) {
+        if let Err(error) = result {
+            self.failure(&with_causes(&error));
+        }
+    }
+
+    fn failure(&mut self, text: &str) {
+        complain("error", text);
+        self.failed = true;
+    }
+}
+
+/// An error, and what it comes from.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = format!("failed to {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,129 @@
+//! The promises of README.md: its commands are run as they stand there, and the program says what the page shows. What
+//! needs a container engine is run where there is one, or where `FTPSPEC_REQUIRE_CONTAINERS=1` says that there must be.
+
+mod markdown;
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use markdown::{Block, blocks, run, run_all, shows};
+use tempfile::TempDir;
+
+const PAGE: &str = include_str!("../../../README.md");
+
+/// How the page calls the program before it is installed.
+const NOT_INSTALLED: &str = "cargo run --locked -- ";
+/// Where the page's own server is said to listen.
+const PAGE_PORT: &str = ":2121";
+/// The page's image, which these tests do not build unless they must: that takes minutes on a machine that has no base.
+const IMAGE: &str = "localhost/ftpspec-vsftpd:bookworm";
+
+#[test]
+fn the_main_command_passes_and_writes_its_junit_file() {
+    let folder = checkout();
+    let block = marked("main command");
+    let command = only_command(&block);
+    let arguments = command.strip_prefix(NOT_INSTALLED).expect("it runs the program from the checkout");
+    let output = run(folder.path(), &format!("ftpspec {arguments}"), &[]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let file = arguments.split_whitespace().last().expect("it names a file");
+    let junit = fs::read_to_string(folder.path().join(file)).expect("it is written");
+    assert!(junit.contains("<testsuites"), "{junit}");
+}
+
+#[test]
+fn the_test_command_runs_every_test_of_the_workspace() {
+    assert_eq!(only_command(&marked("test command")), "cargo test --workspace --locked");
+}
+
+#[test]
+fn every_other_command_ends_as_the_page_says_and_shows_what_it_shows() {
+    let folder = checkout();
+    let mut output = String::new();
+    for block in blocks(PAGE) {
+        match block.mark.as_str() {
+            "main command" | "test command" | "needs containers" | "needs a server" => {}
+            "shows" => shows(&block, &output),
+            _ if !block.commands().is_empty() => output = run_all(folder.path(), &block, &[]),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn the_command_for_a_server_of_ones_own_is_understood_and_finds_none_here() {
+    let folder = checkout();
+    let certificates = run(folder.path(), "ftpspec certs .", &[]);
+    assert!(certificates.status.success(), "{}", String::from_utf8_lossy(&certificates.stderr));
+    let block = marked("needs a server");
+    let command = only_command(&block);
+    assert!(command.contains(PAGE_PORT), "{command}");
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    let port = listener.local_addr().expect("it listens").port();
+    drop(listener);
+    let command = command.replace(PAGE_PORT, &format!(":{port}"));
+    let output = run(folder.path(), &command, &[("FTP_PASSWORD", "secret")]);
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_commands_for_containers_work_where_there_is_an_engine() {
+    let required = std::env::var_os("FTPSPEC_REQUIRE_CONTAINERS").is_some_and(|value| value == "1");
+    if !required && !succeeds("docker", &["image", "inspect", IMAGE]) {
+        println!("skipped: no container engine here, or no image {IMAGE}");
+        return;
+    }
+    let folder = checkout();
+    let mut run = 0;
+    for block in blocks(PAGE).iter().filter(|block| block.mark == "needs containers") {
+        run_all(folder.path(), block, &[]);
+        run += 1;
+    }
+    assert!(run > 0);
+}
+
+#[test]
+fn every_file_that_the_page_links_to_is_there() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut links = 0;
+    for link in PAGE.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        if !link.starts_with("https://") {
+            assert!(top.join(link).exists(), "{link}");
+            links += 1;
+        }
+    }
+    assert!(links > 0);
+}
+
+/// A folder in which the page's relative paths lead where they do in a checkout; what is written stays in it.
+fn checkout() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for name in ["scenarios", "fixtures"] {
+        symlink(top.join(name), folder.path().join(name)).expect("a link can be made");
+    }
+    folder
+}
+
+fn marked(mark: &str) -> Block {
+    let mut found = blocks(PAGE).into_iter().filter(|block| block.mark == mark);
+    let block = found.next().unwrap_or_else(|| panic!("README.md has a block below <!-- {mark} -->"));
+    assert!(found.next().is_none(), "only one block is <!-- {mark} -->");
+    block
+}
+
+fn only_command(block: &Block) -> String {
+    let mut commands = block.commands();
+    assert_eq!(commands.len(), 1, "line {}: one command", block.line);
+    commands.remove(0)
+}
+
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}

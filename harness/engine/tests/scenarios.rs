@@ -1,0 +1,168 @@
+//! Every variant of every server scenario as a test of its own, against the embedded reference server: it passes, and
+//! its conversation is the one that was accepted. Where there is a container engine, one variant of each scenario also
+//! meets each real peer: what it does otherwise is known in `fixtures/baselines`, with the reason, and nothing else is.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ftpspec::{CaseResult, Effects, Limits, Scheduled, Stage, Subject, Verdict, schedule};
+use ftpspec_peers::containers::{PeerImage, engine_version, has_image};
+use ftpspec_scenario::{Baseline, load_baseline, read_file};
+use libtest_mimic::{Arguments, Failed, Trial};
+use tokio::runtime::Runtime;
+use tokio::sync::OnceCell;
+
+/// Our own server answers within milliseconds; this is for a machine under full load.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The peers of `docker/` that the scenarios meet, and the Debian suite they are built from.
+const PEERS: &[&str] = &["proftpd", "vsftpd"];
+const SUITE: &str = "bookworm";
+
+/// Conversations with real peers that end differently from run to run, and why: their verdicts count, no snapshot does.
+const CHANCE: &[(&str, &str)] = &[
+    // vsftpd and ProFTPD read the clear octets as TLS, say so in the clear, and reset: what is read first is chance.
+    ("vsftpd", "server/auth/pipelined-command-after-auth"),
+    ("proftpd", "server/auth/pipelined-command-after-auth"),
+    ("vsftpd", "server/auth/garbage-instead-of-client-hello"),
+    ("proftpd", "server/auth/garbage-instead-of-client-hello"),
+    // vsftpd closes behind its 530: our QUIT goes out before its FIN is read, or does not.
+    ("vsftpd", "server/auth/login-in-clear-refused"),
+    // vsftpd never accepts the data connection of a transfer that it refuses: its listener goes when the session does.
+    ("vsftpd", "server/prot/clear-data-refused"),
+];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments = Arguments::from_args();
+    let runtime = Arc::new(Runtime::new()?);
+    let variants = schedule(&support::catalogue()?, &[])?;
+    let reference = Arc::new(Shared::new(Subject::Reference { defect: None }, None));
+    let mut stages = Vec::new();
+    let mut trials: Vec<_> =
+        variants.iter().map(|scheduled| trial("reference", scheduled, &runtime, &reference)).collect();
+    for peer in PEERS {
+        if let Err(missing) = runtime.block_on(available(peer)) {
+            trials.push(absent(peer, missing));
+            continue;
+        }
+        let path = support::top().join(format!("fixtures/baselines/{peer}-{SUITE}.yaml"));
+        let baseline = read_file(&path, &format!("{peer}-{SUITE}.yaml")).map_err(|wrong| wrong.render())?;
+        let baseline = load_baseline(&baseline).map_err(|wrong| wrong[0].render())?;
+        let subject = Subject::Container { peer: (*peer).to_owned(), suite: SUITE.to_owned() };
+        let shared = Arc::new(Shared::new(subject, Some(baseline)));
+        stages.push(Arc::clone(&shared));
+        let mut last = "";
+        for scheduled in &variants {
+            // One variant of each: the whole of them is a run of the binary, and takes its time.
+            if scheduled.scenario.id != last {
+                trials.push(trial(peer, scheduled, &runtime, &shared));
+            }
+            last = &scheduled.scenario.id;
+        }
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    // Containers go with their stages, which needs the runtime; `exit` would leave them running.
+    runtime.block_on(async { drop(stages) });
+    conclusion.exit()
+}
+
+/// A stage that is made when the first test needs it.
+struct Shared {
+    subject: Subject,
+    baseline: Option<Baseline>,
+    stage: OnceCell<Stage>,
+}
+
+impl Shared {
+    fn new(subject: Subject, baseline: Option<Baseline>) -> Self {
+        Self { subject, baseline, stage: OnceCell::new() }
+    }
+
+    async fn stage(&self) -> Result<&Stage, Failed> {
+        self.stage
+            .get_or_try_init(|| async {
+                let catalogue = support::catalogue().map_err(Failed::from)?;
+                let limits = Limits::default().at_most(LIMIT);
+                let stage = Stage::new(self.subject.clone(), catalogue, limits, Effects::Intrusive, String::new());
+                stage.await.map_err(Failed::from)
+            })
+            .await
+    }
+}
+
+fn trial(subject: &'static str, scheduled: &Scheduled, runtime: &Arc<Runtime>, shared: &Arc<Shared>) -> Trial {
+    let (scheduled, runtime, shared) = (scheduled.clone(), Arc::clone(runtime), Arc::clone(shared));
+    Trial::test(format!("{subject}::{}", scheduled.name()), move || {
+        let variant = &scheduled.scenario.variants[scheduled.variant];
+        let (result, version) = runtime.block_on(async {
+            let stage = shared.stage().await?;
+            let result = stage.play(&scheduled.scenario, variant, 0).await.result;
+            Ok::<_, Failed>((result, stage.version()))
+        })?;
+        judge(&result, shared.baseline.as_ref())?;
+        let folder = match (&shared.subject, version) {
+            (Subject::Reference { .. }, _) | (_, None) => subject.to_owned(),
+            (_, Some(version)) => format!("{subject}-{version}"),
+        };
+        if !CHANCE.contains(&(subject, result.id.as_str())) {
+            hold_against_snapshot(&folder, &result);
+        }
+        Ok(())
+    })
+}
+
+fn judge(result: &CaseResult, baseline: Option<&Baseline>) -> Result<(), Failed> {
+    let known = baseline.is_some_and(|baseline| {
+        let told = result.diagnosis.as_ref().map(|diagnosis| diagnosis.id.as_str());
+        let covers = |entry: &&ftpspec_scenario::BaselineEntry| {
+            entry.covers(&result.id, &result.variant) && told == Some(entry.diagnosis.as_str())
+        };
+        baseline.entries.iter().any(|entry| covers(&entry))
+    });
+    match result.verdict {
+        Verdict::Pass | Verdict::Skip => Ok(()),
+        Verdict::Fail | Verdict::Warn if known => Ok(()),
+        _ => Err(support::failed(result)),
+    }
+}
+
+/// Holds the normal form against the accepted one. A package that has moved on has no folder yet: its verdicts count,
+/// and `INSTA_UPDATE=always` with a new folder accepts what it says.
+fn hold_against_snapshot(folder: &str, result: &CaseResult) {
+    let folder = support::top().join("harness/engine/tests/snapshots").join(folder);
+    let accepts = std::env::var_os("INSTA_UPDATE").is_some();
+    if !folder.exists() && !accepts {
+        return;
+    }
+    let mut text = format!("{} {}\n", result.verdict, result.name());
+    for note in &result.notes {
+        text.push_str(&format!("note: {note}\n"));
+    }
+    text.push_str(&result.transcript.join("\n"));
+    let name = if result.variant.is_empty() { "only" } else { &result.variant };
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(folder.join(&result.id));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name.to_owned(), text));
+}
+
+/// Whether a peer can be started here; if not, why.
+async fn available(peer: &str) -> Result<(), String> {
+    engine_version().await.map_err(|error| error.to_string())?;
+    match has_image(&PeerImage::built_here(peer, SUITE)).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(format!("no image of {peer}: `ftpspec peers build {peer}` makes it")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Containers are optional, unless somebody said that they are not.
+fn absent(peer: &str, missing: String) -> Trial {
+    let required = std::env::var_os("FTPSPEC_REQUIRE_CONTAINERS").is_some_and(|value| value == "1");
+    let name = format!("{peer}::skipped");
+    println!("{peer}: skipped: {missing}");
+    Trial::test(name, move || if required { Err(missing.into()) } else { Ok(()) }).with_ignored_flag(!required)
+}
