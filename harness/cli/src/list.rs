@@ -66,7 +66,8 @@ fn table(listed: &[Listed], verbose: bool, console: &Console) -> String {
     let widest = listed.iter().map(|it| it.scenario.id.len()).max().unwrap_or(0);
     let mut text = String::new();
     for Listed { scenario, variants } in listed {
-        let Scenario { id, level, effects, title, .. } = &**scenario;
+        let Scenario { id, title, .. } = &**scenario;
+        let (level, effects) = (scenario.level.word(), scenario.effects.word());
         let row = format!("{id:widest$}  {level:6}  {effects:9}  {:3}", variants.len());
         let room = console.columns.saturating_sub(layout::columns(&row) + 2);
         if room >= layout::columns(title) {
@@ -81,7 +82,8 @@ fn table(listed: &[Listed], verbose: bool, console: &Console) -> String {
         }
     }
     let variants: usize = listed.iter().map(|it| it.variants.len()).sum();
-    text + &format!("{} scenarios, {variants} variants\n", listed.len())
+    let count = |number: usize, thing: &str| format!("{number} {thing}{}", if number == 1 { "" } else { "s" });
+    text + &format!("{}, {}\n", count(listed.len(), "scenario"), count(variants, "variant"))
 }
 
 /// A scenario as JSON tells it. Keys may be added, and are never renamed.

@@ -13,7 +13,8 @@ const CONTEXT: usize = 1;
 /// How many lines of the conversation are shown: the last ones, where the failure is.
 const CONVERSATION: usize = 16;
 
-/// Makes the evidence of one finding; the diagnosis is added by the caller.
+/// Makes the evidence of one finding; the diagnosis is added by the caller. `stays` says that the subject is still there
+/// when the report is read, so that it can be asked by hand.
 #[must_use]
 pub fn evidence(
     scenario: &Scenario,
@@ -21,6 +22,7 @@ pub fn evidence(
     events: &[Event],
     finding: &Finding,
     again: String,
+    stays: bool,
 ) -> Evidence {
     let place = finding.place.filter(|place| place.line > 0);
     let (source, caret) =
@@ -46,7 +48,7 @@ pub fn evidence(
         seen_as: Vec::new(),
         also: Vec::new(),
         again,
-        by_hand: by_hand(variant, events),
+        by_hand: stays.then(|| by_hand(variant, events)).flatten(),
     }
 }
 

@@ -162,13 +162,19 @@ impl Probe {
     }
 }
 
-/// A plain login and listing: shows that the subject still lives.
+/// A plain login, or a greeting where nobody can log in: shows that the subject still lives.
 pub(crate) async fn still_lives(stage: &Stage) -> Result<(), String> {
     let Ok(endpoint) = stage.host.endpoint(&[], None).await else { return Err("it cannot be reached".to_owned()) };
     let login = Login { protect: Some(ftpspec_scenario::model::ProtectionLevel::P), certificate: None };
     let mut player = player(stage, &endpoint, Version::Tls12..=Version::Tls13, stage.limits);
-    let result =
-        player.play(&vec![Player::step(Act::Login(login)), Player::step(Act::Send(Template("NOOP".to_owned())))]).await;
+    let steps = match endpoint.user {
+        Some(_) => vec![Player::step(Act::Login(login)), Player::step(Act::Send(Template("NOOP".to_owned())))],
+        None => vec![Player::step(Act::Connect(control()))],
+    };
+    let mut result = player.play(&steps).await;
+    if result.is_ok() && endpoint.user.is_none() && !endpoint.implicit {
+        result = player.next_greeting().await.map(drop);
+    }
     let failure = last_failure(&player);
     player.part(result.is_ok()).await;
     result.map_err(|_| failure)

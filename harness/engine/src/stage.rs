@@ -253,7 +253,8 @@ impl Stage {
         }
         let Some(finding) = judgement.findings.first() else { return };
         let again = format!("ftpspec run {}{} -v", result.name(), self.command_line);
-        let mut evidence = evidence(scenario, variant, events, finding, again);
+        let stays = matches!(self.host.subject, Subject::Remote(_));
+        let mut evidence = evidence(scenario, variant, events, finding, again, stays);
         if judgement.verdict != Verdict::Error {
             let diagnoses: Vec<_> = self.catalogue.diagnoses.iter().map(|diagnosis| (**diagnosis).clone()).collect();
             let told = diagnose(events, &diagnoses);

@@ -273,7 +273,8 @@ async fn remote_endpoint(remote: &Remote, needs: &BTreeSet<Capability>) -> Resul
     Ok(Endpoint {
         address,
         implicit: remote.implicit,
-        user: remote.user.clone(),
+        // Who has no password is not logged in: an empty one would be a wrong one.
+        user: remote.user.clone().filter(|_| remote.password.is_some()),
         password: remote.password.clone().unwrap_or_else(|| Secret::new("")),
         server_name: remote.host.clone(),
         trust: remote.trust.clone(),

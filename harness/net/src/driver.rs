@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ftpspec_tls::{By as TlsBy, ClientCertificateUse, Fact, Failure, FailureKind, Machine, State};
+use ftpspec_tls::{By as TlsBy, ClientCertificateUse, Fact, Failure, FailureKind, Machine, State, Version};
 use ftpspec_transcript::{By, Handshake, Log, What};
 use ftpspec_wire::{
-    ClientHello, Command, Cut, LineReader, LooksLike, RecordReader, ReplyReader, escaped, header, looks_like,
+    ClientHello, Command, Cut, LineReader, RecordReader, ReplyError, ReplyReader, escaped, header, looks_like,
 };
 use sha2::{Digest, Sha256};
 use socket2::SockRef;
@@ -15,7 +15,10 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::limits::{LINGER, PAYLOAD_CHUNK, PLAINTEXT_GATHERED, PLAINTEXT_KEPT, READ_CHUNK, READS_IN_A_ROW};
+use crate::limits::{
+    COMMANDS_AHEAD, LINGER, MALFORMED_TOLD, MOST_ON_CONTROL, PAYLOAD_CHUNK, PLAINTEXT_GATHERED, PLAINTEXT_KEPT,
+    PLAINTEXTS_TOLD, READ_CHUNK, READS_IN_A_ROW,
+};
 use crate::{Act, Broken, Carries, Early, Names, Order, Received, Setup};
 
 pub(crate) struct Driver {
@@ -30,8 +33,15 @@ pub(crate) struct Driver {
 
     tls: Tls,
     identity: Option<String>,
+    /// Our script has ended TLS: what it sends from here on is meant for the clear. A close_notify of theirs that was
+    /// only answered lets nothing of ours out.
+    cleared: bool,
     replies: ReplyReader,
     lines: LineReader,
+    /// So many of the octets that wait in `lines` came in TLS, or pass for it; what is behind them came in the clear.
+    sealed: usize,
+    /// The rest of a line that was too long is dropped.
+    skipping: bool,
     /// Commands that have had no final reply yet.
     asked: VecDeque<String>,
     command_wanted: bool,
@@ -40,6 +50,10 @@ pub(crate) struct Driver {
     payload: Option<(Arc<[u8]>, usize)>,
     waiting: Vec<oneshot::Sender<Result<(), Broken>>>,
     fin: Option<Fin>,
+    /// The peer has ended its direction; our answer waits until the file that is being sent is out.
+    owes_end: bool,
+    /// A write has told us of a reset: the kernel tells each reset once, and the read will call it an end.
+    met_reset: bool,
     /// What happened in this turn and is not in the log yet: a reader of the log sees a turn whole or not at all.
     turn: Vec<(By, bool, What)>,
     /// Our side began to end the connection: its FIN is the script's, not politeness.
@@ -59,6 +73,18 @@ pub(crate) struct Driver {
     outgoing: Tally,
     suspect: Vec<u8>,
     suspect_since: Option<Instant>,
+    flood: Flood,
+}
+
+/// What a hostile peer could send without end.
+#[derive(Default)]
+struct Flood {
+    /// How often plaintext where TLS was due was told.
+    plaintexts: usize,
+    /// How often octets that are no reply or command were told.
+    malformed: usize,
+    /// The octets of a control connection.
+    on_control: u64,
 }
 
 /// A FIN that waits until everything before it is out.
@@ -74,6 +100,8 @@ enum Tls {
     Driven {
         machine: Box<dyn Machine>,
         records: RecordReader,
+        /// Plaintext came inside the session, and was told. We keep to TLS; the peer may or may not.
+        lapsed: bool,
     },
     /// Something that is not TLS came before the handshake was done: the rest is plaintext too.
     Broken,
@@ -108,7 +136,10 @@ impl Driver {
             tls: Tls::None,
             identity: None,
             replies: ReplyReader::new(),
+            cleared: false,
             lines: LineReader::new(),
+            sealed: 0,
+            skipping: false,
             // The greeting answers nothing.
             asked: VecDeque::from([String::new()]),
             command_wanted: false,
@@ -116,6 +147,8 @@ impl Driver {
             payload: None,
             waiting: Vec::new(),
             fin: None,
+            owes_end: false,
+            met_reset: false,
             turn: Vec::new(),
             we_began_to_end: false,
             fin_told: false,
@@ -130,6 +163,7 @@ impl Driver {
             outgoing: Tally::default(),
             suspect: Vec::new(),
             suspect_since: None,
+            flood: Flood::default(),
         }
     }
 
@@ -149,7 +183,7 @@ impl Driver {
                     None => self.let_go(),
                 },
                 () = tokio::time::sleep_until(lingered), if self.lingers.is_some() => break,
-                ready = self.socket.readable(), if !self.held && !self.undecided && !self.read_ended => match ready {
+                ready = self.socket.readable(), if self.reads() => match ready {
                     Ok(()) => self.read(&mut chunk),
                     Err(_) => self.reset(),
                 },
@@ -159,6 +193,12 @@ impl Driver {
                 },
                 () = tokio::time::sleep_until(gathered), if self.suspect_since.is_some() => self.tell_suspect(),
             }
+        }
+        let Self { socket, orders, waiting, .. } = self;
+        // Closed first: whoever waits for a RST may rely on its being out.
+        drop((socket, orders));
+        for done in waiting {
+            _ = done.send(Ok(()));
         }
     }
 
@@ -208,29 +248,25 @@ impl Driver {
             Act::StartTls { machine, identity, early } => self.start_tls(machine, identity, early),
             Act::CloseNotify => {
                 self.we_began_to_end |= self.carries == Carries::Data;
-                if self.writable().is_ok() { self.close_notify(false) } else { Ok(()) }
+                if self.writable().is_ok() { self.end_tls(false) } else { Ok(()) }
             }
             // Due both ways; whose was first is chance.
-            Act::Clear => self.close_notify(true),
+            Act::Clear => self.end_tls(true),
             Act::Observe => {
                 if matches!(self.tls, Tls::None) {
-                    let rest = match self.carries {
-                        Carries::Replies => self.replies.take_rest(),
-                        Carries::Commands => self.lines.take_rest(),
-                        Carries::Data => Vec::new(),
-                    };
+                    let rest = self.take_unread();
                     self.tls = Tls::Observed(RecordReader::new());
                     self.received(&rest);
                 }
                 Ok(())
             }
             Act::DropEarly => {
-                _ = self.lines.take_rest();
+                _ = self.take_unread();
                 Ok(())
             }
             Act::Part => {
                 if self.writable().is_ok() {
-                    _ = self.close_notify(true);
+                    _ = self.end_tls(true);
                     self.fin = Some(Fin { polite: true });
                 }
                 Ok(())
@@ -239,31 +275,37 @@ impl Driver {
                 self.we_began_to_end = true;
                 // An end that politeness has made already is made.
                 if self.writable().is_ok() {
+                    self.cut_payload();
                     self.fin = Some(Fin { polite: false });
                 }
                 Ok(())
             }
             Act::Rst => {
+                self.tell_suspect();
                 self.push(By::Us, What::Rst);
                 // Linger zero makes the close a reset; nothing that is still queued is sent.
                 _ = SockRef::from(&self.socket).set_linger(Some(std::time::Duration::ZERO));
-                self.out.clear();
-                self.payload = None;
+                self.break_off();
                 self.read_ended = true;
-                self.write_ended = true;
                 Ok(())
             }
             Act::Payload(octets) => {
                 self.writable()?;
+                if self.payload.is_some() {
+                    return Err(Broken::Busy);
+                }
                 self.payload = Some((octets, 0));
                 Ok(())
             }
-            Act::Record { content_type, octets } => match &mut self.tls {
-                Tls::Driven { machine, .. } => {
-                    machine.send_record(content_type, &octets).map_err(|error| Broken::Tls(error.to_string()))
+            Act::Record { content_type, octets } => {
+                self.writable()?;
+                match &mut self.tls {
+                    Tls::Driven { machine, .. } => {
+                        machine.send_record(content_type, &octets).map_err(|error| Broken::Tls(error.to_string()))
+                    }
+                    _ => Err(Broken::Tls("no TLS on this connection".to_owned())),
                 }
-                _ => Err(Broken::Tls("no TLS on this connection".to_owned())),
-            },
+            }
             Act::Hold => {
                 self.held = true;
                 Ok(())
@@ -287,19 +329,23 @@ impl Driver {
     fn start_tls(&mut self, machine: Box<dyn Machine>, identity: Option<String>, early: Early) -> Result<(), Broken> {
         self.writable()?;
         self.identity = identity;
+        self.cleared = false;
         self.incoming.protected = true;
         self.outgoing.protected = true;
-        let mut rest = match self.carries {
-            Carries::Replies => self.replies.take_rest(),
-            Carries::Commands => self.lines.take_rest(),
-            Carries::Data => Vec::new(),
-        };
+        let mut rest = self.take_unread();
         if early == Early::Kept {
-            self.lines.push(&rest);
+            match self.carries {
+                Carries::Replies => self.replies.push(&rest),
+                Carries::Commands => {
+                    self.lines.push(&rest);
+                    self.sealed = rest.len();
+                }
+                Carries::Data => {}
+            }
             rest.clear();
         }
         self.push(By::Us, What::HandshakeStarted);
-        self.tls = Tls::Driven { machine, records: RecordReader::new() };
+        self.tls = Tls::Driven { machine, records: RecordReader::new(), lapsed: false };
         self.settle();
         if !rest.is_empty() {
             self.received(&rest);
@@ -307,21 +353,67 @@ impl Driver {
         Ok(())
     }
 
+    /// What has arrived and was not read yet.
+    fn take_unread(&mut self) -> Vec<u8> {
+        self.sealed = 0;
+        match self.carries {
+            Carries::Replies => self.replies.take_rest(),
+            Carries::Commands => self.lines.take_rest(),
+            Carries::Data => Vec::new(),
+        }
+    }
+
     /// Sends application octets in the protection in force.
     fn send(&mut self, octets: &[u8]) -> Result<(), Broken> {
         self.writable()?;
+        match &mut self.tls {
+            Tls::Driven { machine, .. } if !(self.cleared && machine.we_closed()) => {
+                machine.write(octets).map_err(|error| Broken::Tls(error.to_string()))?;
+            }
+            _ => {
+                // The close_notify may still be in the machine.
+                self.settle();
+                self.out.extend_from_slice(octets);
+            }
+        }
         if self.carries == Carries::Data {
             let protected = self.outgoing.protected;
             self.outgoing.add(octets, protected);
             self.push(By::Us, What::Octets { count: octets.len() as u64, protected });
         }
-        match &mut self.tls {
-            Tls::Driven { machine, .. } if !machine.we_closed() => {
-                machine.write(octets).map_err(|error| Broken::Tls(error.to_string()))?;
-            }
-            _ => self.out.extend_from_slice(octets),
-        }
         Ok(())
+    }
+
+    /// Ends TLS because the script wants it: what is being sent is cut, and what is sent next is meant for the clear.
+    fn end_tls(&mut self, polite: bool) -> Result<(), Broken> {
+        self.writable()?;
+        if matches!(&self.tls, Tls::Driven { machine, .. } if machine.state() == State::Open) {
+            self.cut_payload();
+        }
+        self.close_notify(polite)?;
+        self.cleared = matches!(&self.tls, Tls::Driven { machine, .. } if machine.we_closed());
+        Ok(())
+    }
+
+    /// Answers the end of the peer's direction.
+    fn answer_end(&mut self) {
+        if self.mute || self.write_ended || self.fin.is_some() {
+            return;
+        }
+        if self.payload.is_some() {
+            // One direction has ended; the other is in use.
+            self.owes_end = true;
+            return;
+        }
+        // A control connection stays open behind close_notify: CCC goes on in the clear.
+        let whole = self.read_ended || self.carries == Carries::Data;
+        if self.read_ended && self.we_began_to_end {
+            return;
+        }
+        _ = self.close_notify(true);
+        if whole && !self.we_began_to_end {
+            self.fin = Some(Fin { polite: true });
+        }
     }
 
     fn close_notify(&mut self, polite: bool) -> Result<(), Broken> {
@@ -345,6 +437,9 @@ impl Driver {
         self.lingers = Some(Instant::now() + LINGER);
         self.held = false;
         self.undecided = false;
+        self.payload = None;
+        // Nobody will ask for commands.
+        _ = self.lines.take_rest();
         if !self.write_ended && self.fin.is_none() {
             self.fin = Some(Fin { polite: true });
         }
@@ -355,10 +450,11 @@ impl Driver {
     fn read(&mut self, chunk: &mut [u8]) {
         for _ in 0..READS_IN_A_ROW {
             match self.socket.try_read(chunk) {
+                Ok(0) if self.met_reset => return self.reset(),
                 Ok(0) => return self.peer_fin(),
                 Ok(count) => {
                     self.received(&chunk[..count]);
-                    if self.fin.is_some() && !self.write_ended {
+                    if !self.reads() || (self.fin.is_some() && !self.write_ended) {
                         return;
                     }
                 }
@@ -369,6 +465,11 @@ impl Driver {
         }
     }
 
+    /// Whether what arrives is read now.
+    fn reads(&self) -> bool {
+        !self.held && !self.undecided && !self.read_ended && self.lines.rest().len() < COMMANDS_AHEAD
+    }
+
     fn has_output(&self) -> bool {
         !self.write_ended && (!self.out.is_empty() || self.payload.is_some())
     }
@@ -377,14 +478,30 @@ impl Driver {
         match self.socket.try_write(&self.out) {
             Ok(count) => _ = self.out.drain(..count),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-            Err(_) => {
-                // Reading may still give what the peer sent before it went: a reset shows itself there.
-                self.write_ended = true;
-                self.out.clear();
-                self.payload = None;
-                for done in self.waiting.drain(..) {
-                    _ = done.send(Err(Broken::Closed));
-                }
+            Err(error) => {
+                // Reading may still give what the peer sent before it went, and the end is told behind that. A reset
+                // behind a FIN (a broken pipe) answers what we sent behind that FIN, and is no fact of its own.
+                self.met_reset |= error.kind() == io::ErrorKind::ConnectionReset;
+                self.break_off();
+            }
+        }
+    }
+
+    /// Nothing more can be sent, and those who wait for it learn so.
+    fn break_off(&mut self) {
+        self.write_ended = true;
+        self.out.clear();
+        self.payload = None;
+        for done in self.waiting.drain(..) {
+            _ = done.send(Err(Broken::Closed));
+        }
+    }
+
+    /// Sends no more of the file, and says so to those who wait for it.
+    fn cut_payload(&mut self) {
+        if self.payload.take().is_some() {
+            for done in self.waiting.drain(..) {
+                _ = done.send(Err(Broken::Closed));
             }
         }
     }
@@ -394,11 +511,18 @@ impl Driver {
         while self.out.len() < PAYLOAD_CHUNK {
             let Some((payload, at)) = self.payload.take() else { break };
             let end = payload.len().min(at + PAYLOAD_CHUNK);
-            let failed = self.send(&payload[at..end]).is_err();
-            self.settle();
-            if !failed && end < payload.len() {
+            if let Err(broken) = self.send(&payload[at..end]) {
+                for done in self.waiting.drain(..) {
+                    _ = done.send(Err(broken.clone()));
+                }
+            } else if end < payload.len() {
                 self.payload = Some((payload, end));
             }
+            self.settle();
+        }
+        if self.payload.is_none() && std::mem::take(&mut self.owes_end) {
+            self.answer_end();
+            self.settle();
         }
         let last = self.fin.filter(|_| self.payload.is_none() && !self.write_ended && !self.fin_told);
         if let Some(Fin { polite }) = last {
@@ -419,6 +543,10 @@ impl Driver {
             _ = SockRef::from(&self.socket).shutdown(std::net::Shutdown::Write);
             self.write_ended = true;
         }
+        if self.read_ended && self.write_ended {
+            // Those who wait are told once the socket is closed.
+            return;
+        }
         for done in self.waiting.drain(..) {
             _ = done.send(Ok(()));
         }
@@ -435,7 +563,7 @@ impl Driver {
         self.read_ended = true;
         self.tell_suspect();
         let inside_record = match &mut self.tls {
-            Tls::Driven { machine, records } => {
+            Tls::Driven { machine, records, .. } => {
                 machine.transport_end();
                 records.inside_record() && !machine.peer_closed()
             }
@@ -445,11 +573,8 @@ impl Driver {
         self.tell_content(By::Peer);
         self.push(By::Peer, What::Fin { inside_record });
         self.settle();
-        if !self.mute && !self.write_ended && self.fin.is_none() && !self.we_began_to_end {
-            _ = self.close_notify(true);
-            self.settle();
-            self.fin = Some(Fin { polite: true });
-        }
+        self.answer_end();
+        self.settle();
     }
 
     fn reset(&mut self) {
@@ -461,10 +586,7 @@ impl Driver {
         self.push(By::Peer, What::Rst);
         self.settle();
         self.read_ended = true;
-        self.write_ended = true;
-        for done in self.waiting.drain(..) {
-            _ = done.send(Err(Broken::Closed));
-        }
+        self.break_off();
     }
 
     // What arrives.
@@ -477,6 +599,8 @@ impl Driver {
                 records.push(octets);
                 self.cut_observed();
             }
+            // Behind plaintext in a session a file's octets may look like anything.
+            Tls::Driven { lapsed: true, .. } if self.carries == Carries::Data => self.application(octets, false),
             Tls::Driven { records, .. } => {
                 records.push(octets);
                 self.cut_driven();
@@ -515,7 +639,7 @@ impl Driver {
 
     fn cut_driven(&mut self) {
         loop {
-            let Tls::Driven { machine, records } = &mut self.tls else { return };
+            let Tls::Driven { machine, records, .. } = &mut self.tls else { return };
             if machine.peer_closed() {
                 // What follows close_notify is no longer TLS, and is not lost.
                 let rest = records.take_rest();
@@ -536,7 +660,7 @@ impl Driver {
                 Cut::NeedMore => return,
                 Cut::NotTls => {
                     let rest = records.take_rest();
-                    return self.not_tls(&rest);
+                    self.not_tls(&rest);
                 }
             }
         }
@@ -544,9 +668,7 @@ impl Driver {
 
     fn after_close(&mut self, octets: &[u8]) {
         if self.carries == Carries::Data {
-            let octets = octets[..octets.len().min(PLAINTEXT_KEPT)].to_vec();
-            let looks_like = looks_like(&octets);
-            self.push(By::Peer, What::Plaintext { octets, looks_like, in_session: false });
+            self.tell_plaintext(octets, false);
         } else {
             self.application(octets, false);
         }
@@ -554,19 +676,32 @@ impl Driver {
 
     /// Octets that are not TLS where TLS was due.
     fn not_tls(&mut self, octets: &[u8]) {
-        let Tls::Driven { machine, .. } = &self.tls else { return };
-        if machine.state() == State::Handshaking {
-            self.suspect(octets);
-            self.push(By::Us, What::HandshakeFailed { why: "not-tls", words: "octets that are not TLS".to_owned() });
-            self.tls = Tls::Broken;
-        } else {
-            let looks_like = looks_like(octets);
-            let shown = octets[..octets.len().min(PLAINTEXT_KEPT)].to_vec();
-            self.push(By::Peer, What::Plaintext { octets: shown, looks_like, in_session: true });
-            // The judge has its evidence; the conversation goes on as the peer understands it.
-            self.tls = Tls::None;
-            self.application(octets, false);
+        let Tls::Driven { machine, records, lapsed } = &mut self.tls else { return };
+        if machine.handshake().is_some() {
+            // The judge has its evidence, and the conversation goes on: a reply in the clear is a reply, and what looks
+            // like a record behind it is one. Our own octets stay in TLS, for which they were meant.
+            let (clear, rest) = octets.split_at(clear_length(octets));
+            let known = std::mem::replace(lapsed, true);
+            if self.carries == Carries::Data {
+                if !known {
+                    self.tell_plaintext(octets, true);
+                }
+                self.application(octets, false);
+            } else {
+                records.push(rest);
+                if !known {
+                    self.tell_plaintext(clear, true);
+                }
+                self.application(clear, false);
+            }
+            return;
         }
+        let failed = machine.state() == State::Failed;
+        self.suspect(octets);
+        if !failed {
+            self.push(By::Us, What::HandshakeFailed { why: "not-tls", words: "octets that are not TLS".to_owned() });
+        }
+        self.tls = Tls::Broken;
     }
 
     fn suspect(&mut self, octets: &[u8]) {
@@ -583,8 +718,7 @@ impl Driver {
         self.suspect_since = None;
         if !self.suspect.is_empty() {
             let octets = std::mem::take(&mut self.suspect);
-            let looks_like: LooksLike = looks_like(&octets);
-            self.push(By::Peer, What::Plaintext { octets, looks_like, in_session: false });
+            self.tell_plaintext(&octets, false);
         }
     }
 
@@ -601,29 +735,66 @@ impl Driver {
                 self.push(By::Peer, What::Octets { count: octets.len() as u64, protected });
             }
             Carries::Replies => {
-                self.replies.push(octets);
-                loop {
-                    match self.replies.next() {
-                        Ok(Some(reply)) => {
-                            let to = self.asked.front().cloned().unwrap_or_default();
-                            if reply.class() != 1 {
-                                self.asked.pop_front();
-                            }
-                            self.push(By::Peer, What::Reply { reply, protected, to });
-                        }
-                        Ok(None) => break,
-                        Err(error) => {
-                            let rest = self.replies.take_rest();
-                            let octets = rest[..rest.len().min(PLAINTEXT_KEPT)].to_vec();
-                            self.push(By::Peer, What::Malformed { octets, why: error.to_string() });
-                            break;
-                        }
-                    }
+                if let Some(octets) = self.within_bounds(octets) {
+                    self.replies.push(octets);
+                    self.next_replies(protected);
                 }
             }
             Carries::Commands => {
-                self.lines.push(octets);
-                self.next_command();
+                // Once nobody holds the connection, nobody will ask for commands.
+                if self.lingers.is_none()
+                    && let Some(octets) = self.within_bounds(octets)
+                {
+                    if protected && self.lines.rest().len() == self.sealed {
+                        self.sealed += octets.len();
+                    }
+                    self.lines.push(octets);
+                    self.next_command();
+                }
+            }
+        }
+    }
+
+    /// What of these octets of a control connection is to be read.
+    fn within_bounds<'o>(&mut self, mut octets: &'o [u8]) -> Option<&'o [u8]> {
+        if self.skipping {
+            let end = octets.iter().position(|octet| *octet == b'\n')?;
+            self.skipping = false;
+            octets = &octets[end + 1..];
+        }
+        let before = self.flood.on_control;
+        self.flood.on_control = before.saturating_add(octets.len() as u64);
+        if self.flood.on_control <= MOST_ON_CONTROL {
+            return Some(octets);
+        }
+        if before <= MOST_ON_CONTROL {
+            let why = format!("more than {MOST_ON_CONTROL} octets: nothing more is read here");
+            self.push(By::Peer, What::Malformed { octets: Vec::new(), why });
+        }
+        None
+    }
+
+    fn next_replies(&mut self, protected: bool) {
+        loop {
+            match self.replies.next() {
+                Ok(Some(reply)) => {
+                    let to = self.asked.front().cloned().unwrap_or_default();
+                    if reply.class() != 1 {
+                        self.asked.pop_front();
+                    }
+                    self.push(By::Peer, What::Reply { reply, protected, to });
+                }
+                Ok(None) => return,
+                // The reader goes on behind this line.
+                Err(ReplyError::NotAReply { line }) => {
+                    let why = ReplyError::NotAReply { line: line.clone() }.to_string();
+                    self.tell_malformed(&line, why);
+                }
+                Err(error) => {
+                    let rest = self.replies.take_rest();
+                    self.skipping = rest.last() != Some(&b'\n');
+                    return self.tell_malformed(&rest, error.to_string());
+                }
             }
         }
     }
@@ -632,10 +803,13 @@ impl Driver {
         if !self.command_wanted {
             return;
         }
+        let before = self.lines.rest().len();
         match self.lines.next() {
             Ok(Some(line)) => {
                 self.command_wanted = false;
-                let protected = matches!(&self.tls, Tls::Driven { machine, .. } if !machine.peer_closed());
+                let taken = before - self.lines.rest().len();
+                let protected = taken <= self.sealed;
+                self.sealed = self.sealed.saturating_sub(taken);
                 let command = Command::parse(&line.octets);
                 let (verb, line) = (command.verb.clone(), escaped(&command.line));
                 self.shared.lock().unwrap_or_else(PoisonError::into_inner).command = Some(command);
@@ -643,9 +817,16 @@ impl Driver {
             }
             Ok(None) => {}
             Err(error) => {
-                let rest = self.lines.take_rest();
-                let octets = rest[..rest.len().min(PLAINTEXT_KEPT)].to_vec();
-                self.push(By::Peer, What::Malformed { octets, why: error.to_string() });
+                self.command_wanted = false;
+                let sealed = self.sealed;
+                let rest = self.take_unread();
+                let end = rest.iter().position(|octet| *octet == b'\n').map(|end| end + 1);
+                self.skipping = end.is_none();
+                if let Some(end) = end {
+                    self.lines.push(&rest[end..]);
+                    self.sealed = sealed.saturating_sub(end);
+                }
+                self.tell_malformed(&rest, error.to_string());
             }
         }
     }
@@ -655,9 +836,10 @@ impl Driver {
     /// Takes everything that the machine has for us.
     fn settle(&mut self) {
         self.take_facts(false);
+        let silent = self.has_said_all();
         let Tls::Driven { machine, .. } = &mut self.tls else { return };
         let outgoing = machine.take_outgoing();
-        if !outgoing.is_empty() {
+        if !outgoing.is_empty() && !silent {
             let mut records = RecordReader::new();
             records.push(&outgoing);
             while let Cut::Record(record) = records.next() {
@@ -665,6 +847,11 @@ impl Driver {
             }
             self.out.extend_from_slice(&outgoing);
         }
+    }
+
+    /// Behind our FIN nothing leaves any more, whatever a machine still has to say.
+    fn has_said_all(&self) -> bool {
+        self.write_ended || self.fin_told
     }
 
     fn take_facts(&mut self, polite: bool) {
@@ -684,17 +871,26 @@ impl Driver {
         if !plain.is_empty() && finished_first {
             self.application(&plain, true);
         }
-        if peer_closed && !self.mute && !self.write_ended && self.fin.is_none() {
-            // RFC 5246 §7.2.1: answered at once. A control connection stays open: CCC goes on in the clear.
-            _ = self.close_notify(true);
-            if self.carries == Carries::Data && !self.we_began_to_end {
-                self.fin = Some(Fin { polite: true });
+        if peer_closed {
+            // RFC 5246 §7.2.1: answered at once, and what waits to be sent is dropped. RFC 8446 §6.1: one direction is
+            // closed, not the other.
+            if !self.mute && !self.closes_one_direction() {
+                self.cut_payload();
             }
+            self.answer_end();
         }
+    }
+
+    fn closes_one_direction(&self) -> bool {
+        matches!(&self.tls, Tls::Driven { machine, .. }
+            if machine.handshake().is_some_and(|handshake| handshake.version == Version::Tls13))
     }
 
     fn tell_fact(&mut self, fact: Fact, polite: bool) {
         let who = |by: TlsBy| if by == TlsBy::Us { By::Us } else { By::Peer };
+        if self.has_said_all() && is_sent_by_us(&fact) {
+            return;
+        }
         match fact {
             Fact::ClientHello { by, hello } => {
                 self.push(who(by), What::ClientHello { summary: client_hello(&hello) });
@@ -757,6 +953,26 @@ impl Driver {
         }
     }
 
+    fn tell_plaintext(&mut self, octets: &[u8], in_session: bool) {
+        self.flood.plaintexts += 1;
+        if self.flood.plaintexts <= PLAINTEXTS_TOLD {
+            let octets = octets[..octets.len().min(PLAINTEXT_KEPT)].to_vec();
+            let looks_like = looks_like(&octets);
+            self.push(By::Peer, What::Plaintext { octets, looks_like, in_session });
+        }
+    }
+
+    fn tell_malformed(&mut self, octets: &[u8], mut why: String) {
+        self.flood.malformed += 1;
+        if self.flood.malformed == MALFORMED_TOLD {
+            why.push_str("; more of this kind is not told");
+        }
+        if self.flood.malformed <= MALFORMED_TOLD {
+            let octets = octets[..octets.len().min(PLAINTEXT_KEPT)].to_vec();
+            self.push(By::Peer, What::Malformed { octets, why });
+        }
+    }
+
     /// Tells once what a direction of a data connection has carried.
     fn tell_content(&mut self, by: By) {
         if self.carries != Carries::Data {
@@ -776,6 +992,28 @@ impl Driver {
     fn push(&mut self, by: By, what: What) {
         self.turn.push((by, false, what));
     }
+}
+
+/// Whether this fact says that we sent something.
+fn is_sent_by_us(fact: &Fact) -> bool {
+    matches!(
+        fact,
+        Fact::Alert { by: TlsBy::Us, .. }
+            | Fact::CloseNotify { by: TlsBy::Us }
+            | Fact::KeyUpdate { by: TlsBy::Us, .. }
+            | Fact::Ticket { by: TlsBy::Us }
+    )
+}
+
+/// How many of these octets, the first of which is no record's, are text: up to the line end behind which a record
+/// begins.
+fn clear_length(octets: &[u8]) -> usize {
+    let begins_record = |at: usize| match &octets[at..] {
+        [20..=24] | [20..=24, 3, ..] => true,
+        _ => false,
+    };
+    let line_ends = octets.iter().enumerate().filter(|(_, octet)| **octet == b'\n').map(|(at, _)| at + 1);
+    line_ends.filter(|at| begins_record(*at)).next().unwrap_or(octets.len())
 }
 
 fn client_hello(message: &[u8]) -> String {

@@ -14,7 +14,7 @@ use ftpspec_tls::{ClientContext, ClientSettings, Engine, Identity, Machine, Sess
 use ftpspec_transcript::{By, Secret, What};
 use ftpspec_wire::{CodePattern, Reply, parse_epsv_reply, parse_pasv_reply};
 
-use crate::waiting::in_words;
+use crate::waiting::{in_words, is_end};
 use crate::{CONTROL, DATA, Player, Seat, Stop, log_place};
 
 /// Who we are as a client, and whom we talk to.
@@ -203,20 +203,22 @@ impl Player {
         Connection::new(socket, setup).map_err(|error| Stop::Trouble(format!("a socket that has no address: {error}")))
     }
 
-    pub(crate) async fn send_command(&mut self, line: &Template, place: Place) -> Result<(), Stop> {
+    pub(crate) async fn send_command(&mut self, line: &Template) -> Result<(), Stop> {
         let octets = self.octets(line)?;
-        self.send_line(octets, place).await
+        self.send_line(octets).await
     }
 
-    /// Logs and sends one command line.
-    pub(crate) async fn send_line(&mut self, mut octets: Vec<u8>, place: Place) -> Result<(), Stop> {
+    /// Logs and sends one command line. A connection that has ended takes none, and none is logged as sent: the reply
+    /// that does not come will tell.
+    pub(crate) async fn send_line(&mut self, mut octets: Vec<u8>) -> Result<(), Stop> {
         let control = self.control()?;
         self.keep_secret(&control, &octets)?;
-        let act = self.command_act(&control, &mut octets);
-        match control.act(act).await {
-            Ok(()) => Ok(()),
-            Err(broken) => Err(self.unmet("send", "closed", "a connection to send on", &broken.to_string(), place)),
+        let ended = self.log.look(|events| events.iter().any(|event| is_end(event, control.name())));
+        if !ended {
+            let act = self.command_act(&control, &mut octets);
+            _ = control.act(act).await;
         }
+        Ok(())
     }
 
     /// The real password is never sent on an unprotected connection.
@@ -296,10 +298,10 @@ impl Player {
             return Err(self.unmet("login", "failed", "a user to log in as", "none was given", place));
         };
         let password = seat.password.clone();
-        self.send_line(format!("USER {user}").into_bytes(), place).await?;
+        self.send_line(format!("USER {user}").into_bytes()).await?;
         let reply = self.next_reply("login", "331 or 230", place).await?;
         if reply.class() == 3 {
-            self.send_line(format!("PASS {}", password.reveal()).into_bytes(), place).await?;
+            self.send_line(format!("PASS {}", password.reveal()).into_bytes()).await?;
             self.expect_reply(230, place).await?;
         } else if reply.class() != 2 {
             return Err(self.unmet("login", "code", "331 or 230", &line(&reply), place));
@@ -317,7 +319,7 @@ impl Player {
     /// # Errors
     /// If the connection does not allow it, or no reply comes.
     pub async fn inquire(&mut self, command: &str) -> Result<Reply, Stop> {
-        self.send_line(command.as_bytes().to_vec(), Place::default()).await?;
+        self.send_line(command.as_bytes().to_vec()).await?;
         self.next_reply("reply", "a reply", Place::default()).await
     }
 
@@ -335,7 +337,7 @@ impl Player {
     }
 
     async fn ask(&mut self, command: &str, code: u16, place: Place) -> Result<(), Stop> {
-        self.send_line(command.as_bytes().to_vec(), place).await?;
+        self.send_line(command.as_bytes().to_vec()).await?;
         self.expect_reply(code, place).await
     }
 
@@ -355,7 +357,7 @@ impl Player {
     }
 
     pub(crate) async fn passive(&mut self, command: &Template, place: Place) -> Result<(), Stop> {
-        self.send_command(command, place).await?;
+        self.send_command(command).await?;
         let reply = self.next_reply("passive", "227 or 229", place).await?;
         let text = reply.lines.last().cloned().unwrap_or_default();
         let subject = self.control()?.peer();

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ftpspec_net::Act as NetAct;
-use ftpspec_scenario::model::Place;
 use ftpspec_transcript::{By, What};
 
 use crate::pattern::is_called;
@@ -28,12 +27,17 @@ impl Player {
                 _ = connection.act(NetAct::Part).await;
             }
         }
+        self.leave(met).await;
         for connection in &data {
             if !connection.is_over() {
                 let name = Arc::clone(connection.name());
                 _ = self.wait_quietly(PARTING.min(self.limits.data), 0, |event| is_end(event, &name)).await;
             }
         }
+    }
+
+    /// Leaves the control connection.
+    async fn leave(&mut self, met: bool) {
         let Ok(control) = self.control() else { return };
         let name = Arc::clone(control.name());
         let (ended, quit, stored) = self.log.look(|events| {
@@ -86,7 +90,7 @@ impl Player {
     }
 
     async fn say(&mut self, line: Vec<u8>) -> bool {
-        self.send_line(line, Place::default()).await.is_ok()
+        self.send_line(line).await.is_ok()
     }
 
     async fn hear(&mut self) {

@@ -6,8 +6,12 @@ mod acts;
 pub mod client;
 mod ending;
 pub mod fixture;
+mod handshakes;
+mod octets;
 pub mod pattern;
+mod replies;
 pub mod server;
+mod transfers;
 mod waiting;
 
 use std::collections::BTreeMap;

@@ -74,7 +74,7 @@ fn entry(node: &Node) -> Decoded<BaselineEntry> {
         id: owned("id")?,
         variant,
         diagnosis: owned("diagnosis")?,
-        reason: owned("reason")?,
+        reason: owned("reason")?.trim().to_owned(),
         clause: optional_word(node, "clause", clause, "a clause")?,
         link: optional_text(node, "link")?,
         until: optional_text(node, "until")?,

@@ -86,11 +86,12 @@ fn by_connection(events: &[Event]) -> Vec<&Event> {
             Some(name) if !is_control(name) => answering.get(name).copied().unwrap_or(segment),
             _ => segment,
         };
-        // Ours by script, the peer's, ours by politeness: which was first is chance.
-        let side = match (event.by, event.polite) {
-            (By::Us, false) => 0,
-            (By::Peer, _) => 1,
-            (By::Us, true) => 2,
+        // Ours by script, the peer's, ours by politeness, and our FIN, which asks for nothing: which was first is chance.
+        let side = match (event.by, event.polite, &event.what) {
+            (By::Us, _, What::Fin { .. }) => 3,
+            (By::Us, true, _) => 2,
+            (By::Peer, ..) => 1,
+            (By::Us, false, _) => 0,
         };
         keyed.push(((within, name != acted_on[within], rank, side), event));
     }

@@ -67,7 +67,7 @@ async fn end(rough: &mut Rough, ending: Ending) -> bool {
 
 #[rstest]
 #[case::header_cut(3)]
-#[case::body_cut(200)]
+#[case::body_cut(100)]
 #[tokio::test]
 async fn a_fin_in_the_midst_of_a_handshake_record_is_told_with_the_handshakes_failure(
     #[case] length: usize,

@@ -27,10 +27,8 @@ async fn twelve_mebibytes_arrive_whole_both_ways_at_once(
     })
     .await;
     assert_eq!((sent, also), (Ok(()), Ok(())));
-    for side in [&client, &server] {
-        side.act(Act::CloseNotify).await;
-        side.act(Act::Fin).await;
-    }
+    client.end().await;
+    server.end().await;
     let due = What::Content { count: payload.len() as u64, sha256: sha256(&payload), protected: true };
     for side in [&client, &server] {
         side.hears(&What::Fin { inside_record: false }).await;

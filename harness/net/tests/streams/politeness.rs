@@ -145,7 +145,7 @@ async fn a_held_connection_that_is_dropped_is_read_to_its_end() {
     let Side { connection, log } = side;
     drop(connection);
     assert_eq!(within("all of it", sending).await.expect("no panic"), Ok(()));
-    peer.act(Act::Fin).await;
+    peer.end().await;
     let ended = log.wait(|events| {
         let ends = |what: &What| matches!(what, What::Fin { .. } | What::Rst);
         events.iter().find(|event| event.by == By::Peer && ends(&event.what)).map(|event| event.what.clone())

@@ -45,6 +45,11 @@ impl Side {
         within("an act", self.connection.act(act)).await.expect("the connection allows it");
     }
 
+    /// Ends our direction, unless politeness has done so already.
+    pub async fn end(&self) {
+        _ = within("an end", self.connection.together(vec![Act::CloseNotify, Act::Fin])).await;
+    }
+
     pub async fn write(&self, octets: &[u8]) {
         self.act(Act::Write { octets: octets.to_vec(), verb: None }).await;
     }

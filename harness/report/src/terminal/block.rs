@@ -97,7 +97,9 @@ impl Block {
         if let Some(by_hand) = &evidence.by_hand {
             self.command("by hand", by_hand);
         }
-        self.labelled("evidence", options.evidence.as_deref().unwrap_or("add --evidence DIR"));
+        if let Some(evidence) = &options.evidence {
+            self.labelled("evidence", evidence);
+        }
     }
 
     /// The lines of the scenario, framed, with what is underlined in view.

@@ -1,0 +1,11 @@
+//! The promises of the command line, kept by the binary itself: each test runs `ftpspec` as a person or a CI system
+//! would, and looks at what comes out.
+
+mod exit_status;
+mod interrupted;
+mod lint;
+mod program;
+mod remote;
+mod reports;
+mod terminal;
+mod texts;

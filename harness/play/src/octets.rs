@@ -1,0 +1,141 @@
+//! What acts put on the wire: texts with their variables filled in, files, and octets past TLS.
+
+use std::sync::Arc;
+
+use ftpspec_net::{Act as NetAct, Connection};
+use ftpspec_scenario::model::{Act, Name, Payload, Place, Script, Template};
+use ftpspec_transcript::{By, What};
+use ftpspec_wire::pasv_digits;
+
+use crate::pattern::is_called;
+use crate::{CONTROL, Player, Seat, Stop, fixture};
+
+impl Player {
+    /// The octets of a text, with its variables filled in.
+    pub(crate) fn octets(&self, template: &Template) -> Result<Vec<u8>, Stop> {
+        let mut octets = Vec::with_capacity(template.0.len());
+        let mut rest = template.0.as_str();
+        while let Some(at) = rest.find("${") {
+            octets.extend_from_slice(&rest.as_bytes()[..at]);
+            let Some(length) = rest[at..].find('}') else { break };
+            let name = &rest[at + 2..at + length];
+            octets.extend_from_slice(&self.variable(name)?);
+            rest = &rest[at + length + 1..];
+        }
+        octets.extend_from_slice(rest.as_bytes());
+        Ok(octets)
+    }
+
+    pub(crate) fn text(&self, template: &Template) -> Result<String, Stop> {
+        Ok(String::from_utf8_lossy(&self.octets(template)?).into_owned())
+    }
+
+    fn variable(&self, name: &str) -> Result<Vec<u8>, Stop> {
+        if let Some(value) = self.variables.get(name) {
+            return Ok(value.clone());
+        }
+        let listener = name.split_once('.').and_then(|(name, what)| Some((self.listeners.get(name)?.address(), what)));
+        match listener {
+            Some((address, "port")) => Ok(address.port().to_string().into_bytes()),
+            Some((std::net::SocketAddr::V4(address), "PORT")) => Ok(pasv_digits(address).into_bytes()),
+            _ => Err(Stop::Trouble(format!("nothing is known of ${{{name}}}"))),
+        }
+    }
+
+    pub(crate) fn payload(&self, payload: &Payload) -> Result<Arc<[u8]>, Stop> {
+        let whole = |name: &Option<String>| match (name, &self.seat) {
+            (Some(name), _) => {
+                fixture::content(name).ok_or_else(|| Stop::Trouble(format!("there is no fixture {name}")))
+            }
+            (None, Seat::Server(side)) => Ok(side.payload()),
+            (None, Seat::Client(_)) => Err(Stop::Trouble("a client must say which file".to_owned())),
+        };
+        match payload {
+            Payload::All(name) => whole(name),
+            Payload::Half(name) => whole(name).map(|octets| Arc::from(&octets[..octets.len() / 2])),
+            Payload::Octets(template) => Ok(Arc::from(self.octets(template)?)),
+        }
+    }
+
+    /// Puts octets past TLS.
+    pub(crate) async fn plain(&mut self, on: Option<&Name>, payload: &Payload, place: Place) -> Result<(), Stop> {
+        let octets = self.payload(payload)?.to_vec();
+        let connection = self.named(on)?;
+        if let Some(on) = on {
+            on.clone_into(&mut self.current);
+        }
+        let act = self.plain_act(&connection, octets);
+        match connection.act(act).await {
+            Ok(()) => Ok(()),
+            Err(broken) => Err(self.unmet("plain", "closed", "an open connection", &broken.to_string(), place)),
+        }
+    }
+
+    pub(crate) fn plain_act(&self, connection: &Connection, octets: Vec<u8>) -> NetAct {
+        let control = is_called(connection.name(), CONTROL);
+        // TLS is due from the peer behind a 234, on data, and to what looks like a ClientHello.
+        let last_reply = self.log.look(|events| {
+            events.iter().rev().find_map(|event| match (&event.connection, &event.what) {
+                (Some(name), What::Reply { reply, .. }) if name == connection.name() => Some(reply.code),
+                _ => None,
+            })
+        });
+        let observe = !control || last_reply == Some(234) || octets.starts_with(&[22, 3]);
+        let shown = octets[..octets.len().min(ftpspec_net::limits::PLAINTEXT_KEPT)].to_vec();
+        let what = match ftpspec_wire::header(&octets) {
+            Some(header) if header.content_type == 22 && octets.len() > 5 => {
+                let summary = ftpspec_wire::ClientHello::parse(&octets[5..])
+                    .map_or_else(|_| format!("{} octets", octets.len()), |hello| hello.summary());
+                What::ClientHello { summary }
+            }
+            _ => What::Plaintext { looks_like: ftpspec_wire::looks_like(&shown), octets: shown, in_session: false },
+        };
+        if matches!(what, What::ClientHello { .. }) {
+            self.log.push(Some(connection.name()), By::Us, What::HandshakeStarted);
+        }
+        self.log.push(Some(connection.name()), By::Us, what);
+        NetAct::Raw { octets, observe: observe && matches!(self.seat, Seat::Client(_)) }
+    }
+
+    /// Acts that produce octets, in one write on one connection.
+    pub(crate) async fn together(&mut self, script: &Script, place: Place) -> Result<(), Stop> {
+        let mut acts = Vec::new();
+        let mut connection = None;
+        for step in script {
+            let on = match &step.act {
+                Act::Send(_) | Act::Answer(_) => Some(CONTROL.to_owned()),
+                Act::Plain { on, .. } | Act::CloseNotify(on) | Act::Fin(on) | Act::Clear(on) => on.clone(),
+                _ => return Err(Stop::Trouble("`together` holds acts that produce octets".to_owned())),
+            };
+            let named = self.named(on.as_ref())?;
+            if connection.as_ref().is_some_and(|other: &Connection| other.name() != named.name()) {
+                return Err(Stop::Trouble("`together` is about one connection".to_owned()));
+            }
+            acts.push(match &step.act {
+                Act::Send(text) => {
+                    let mut octets = self.octets(text)?;
+                    self.keep_secret(&named, &octets)?;
+                    self.command_act(&named, &mut octets)
+                }
+                Act::Answer(answer) => {
+                    let (reply, octets) = self.reply_octets(answer)?;
+                    self.log_answer(&named, &reply);
+                    NetAct::Write { octets, verb: None }
+                }
+                Act::Plain { octets, .. } => {
+                    let octets = self.payload(octets)?.to_vec();
+                    self.plain_act(&named, octets)
+                }
+                Act::CloseNotify(_) => NetAct::CloseNotify,
+                Act::Clear(_) => NetAct::Clear,
+                _ => NetAct::Fin,
+            });
+            connection = Some(named);
+        }
+        let Some(connection) = connection else { return Ok(()) };
+        match connection.together(acts).await {
+            Ok(()) => Ok(()),
+            Err(broken) => Err(self.unmet("together", "closed", "an open connection", &broken.to_string(), place)),
+        }
+    }
+}

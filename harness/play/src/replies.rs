@@ -1,0 +1,176 @@
+//! Replies: giving them as the server, waiting for them as the client, and what counts as the due one.
+
+use std::sync::Arc;
+
+use ftpspec_net::{Act as NetAct, Connection};
+use ftpspec_scenario::model::{Answer, Leaf, Place, ReplyKey, ReplyMatch, Script};
+use ftpspec_transcript::{By, Event, What};
+use ftpspec_wire::{CodePattern, Reply, listed_codes};
+
+use crate::client::line;
+use crate::waiting::{Waited, in_words, is_end};
+use crate::{Player, Seat, Stop, log_place};
+
+impl Player {
+    pub(crate) fn reply_octets(&self, answer: &Answer) -> Result<(Reply, Vec<u8>), Stop> {
+        let Seat::Server(side) = &self.seat else {
+            return Err(Stop::Trouble("an act of a server in a client's script".to_owned()));
+        };
+        match answer {
+            Answer::Code(code) => {
+                let reply = side.reply(*code);
+                let octets = reply.octets();
+                Ok((reply, octets))
+            }
+            Answer::Text(text) => {
+                let mut octets = self.octets(text)?;
+                octets.extend_from_slice(b"\r\n");
+                let code = std::str::from_utf8(&octets[..octets.len().min(3)]).ok().and_then(|code| code.parse().ok());
+                let words = String::from_utf8_lossy(octets.get(4..octets.len() - 2).unwrap_or_default()).into_owned();
+                Ok((Reply::new(code.unwrap_or(0), &words), octets))
+            }
+        }
+    }
+
+    pub(crate) fn log_answer(&self, control: &Connection, reply: &Reply) {
+        let protected = self.is_protected(control);
+        let what = What::Reply { reply: reply.clone(), protected, to: String::new() };
+        self.log.push(Some(control.name()), By::Us, what);
+    }
+
+    pub(crate) async fn answer(&mut self, answer: &Answer, place: Place) -> Result<(), Stop> {
+        let (reply, octets) = self.reply_octets(answer)?;
+        let control = self.control()?;
+        self.log_answer(&control, &reply);
+        let mut acts = vec![NetAct::Write { octets, verb: None }];
+        if let Seat::Server(side) = &self.seat
+            && reply.code == 234
+            && side.early() == ftpspec_net::Early::Dropped
+        {
+            acts.insert(0, NetAct::DropEarly);
+        }
+        if let Err(broken) = control.together(acts).await {
+            return Err(self.unmet("answer", "closed", "an open connection", &broken.to_string(), place));
+        }
+        if let Seat::Server(side) = &self.seat {
+            side.answered(reply.code);
+        }
+        Ok(())
+    }
+
+    /// The next reply on the control connection, whatever it is.
+    pub(crate) async fn next_reply(&mut self, act: &'static str, due: &str, place: Place) -> Result<Reply, Stop> {
+        let control = self.control()?;
+        let full = Arc::clone(control.name());
+        let from = self.cursor(&full);
+        let greeting = self.log.look(|events| !events.iter().any(|event| is_reply_on(event, &full)));
+        let (limit, of) = if greeting { (self.limits.greeting, "greeting") } else { (self.limits.reply, "reply") };
+        let is_it = |event: &Event| {
+            event.by == By::Peer
+                && event.connection.as_ref() == Some(&full)
+                && (matches!(
+                    event.what,
+                    What::Reply { .. }
+                        | What::Malformed { .. }
+                        | What::Alert { .. }
+                        | What::Plaintext { in_session: false, .. }
+                ) || is_end(event, &full))
+        };
+        let event = match self.wait(limit, of, from, is_it).await? {
+            Waited::Event(event) => event,
+            Waited::TimedOut => return Err(self.unmet(act, "timeout", due, "nothing", place)),
+        };
+        let why = match &event.what {
+            What::Reply { reply, .. } => {
+                let reply = reply.clone();
+                self.consume(&full, &event);
+                return Ok(reply);
+            }
+            What::Malformed { .. } => "malformed",
+            What::Alert { .. } => "alert",
+            What::Plaintext { .. } => "plaintext",
+            What::Rst => "reset",
+            _ => "closed",
+        };
+        Err(self.unmet(act, why, due, &in_words(&event.what), place))
+    }
+
+    pub(crate) async fn reply(&mut self, due: &ReplyMatch, place: Place) -> Result<(), Stop> {
+        let words = reply_in_words(due);
+        let reply = self.next_reply("reply", &words, place).await?;
+        match due {
+            ReplyMatch::Exact(code) if reply.code == *code => Ok(()),
+            ReplyMatch::Like(pattern) if likes(*pattern, reply.code) => {
+                self.note_unlisted(*pattern, &reply, place);
+                Ok(())
+            }
+            ReplyMatch::Exact(_) | ReplyMatch::Like(_) => {
+                Err(self.unmet("reply", "code", &words, &line(&reply), place))
+            }
+            ReplyMatch::Branches(branches) => match branch(branches, reply.code) {
+                Some(script) => Box::pin(self.play(script)).await,
+                None => Err(self.unmet("reply", "code", &words, &line(&reply), place)),
+            },
+        }
+    }
+
+    /// A reply whose first digit is right, but which no RFC lists for the command.
+    fn note_unlisted(&self, pattern: CodePattern, reply: &Reply, place: Place) {
+        let CodePattern::Exact(due) = pattern else { return };
+        let verb = self.log.look(|events| {
+            events.iter().rev().find_map(|event| match &event.what {
+                What::Reply { to, reply: told, .. } if event.by == By::Peer && told == reply => Some(to.clone()),
+                _ => None,
+            })
+        });
+        let verb = verb.unwrap_or_default();
+        let listed = listed_codes(&verb);
+        if reply.code != due && !listed.is_empty() && !listed.contains(&reply.code) {
+            let text = format!("{verb} was answered with {}, where the RFCs list {due}", reply.code);
+            let what = What::Leaf { kind: Leaf::Note.word(), text, level: self.level.word(), place: log_place(place) };
+            self.log.push(None, By::Us, what);
+        }
+    }
+}
+
+fn is_reply_on(event: &Event, connection: &str) -> bool {
+    event.connection.as_deref() == Some(connection) && event.by == By::Peer && matches!(event.what, What::Reply { .. })
+}
+
+/// A lone code is content with its first digit.
+fn likes(due: CodePattern, code: u16) -> bool {
+    match due {
+        CodePattern::Exact(due) => due / 100 == code / 100,
+        CodePattern::Class(_) => due.matches(code),
+    }
+}
+
+/// The branch for a code: exact, then by first digit, then `any`.
+fn branch(branches: &[(ReplyKey, Script)], code: u16) -> Option<&Script> {
+    let find = |is: &dyn Fn(&ReplyKey) -> bool| branches.iter().find(|(key, _)| is(key)).map(|(_, script)| script);
+    find(&|key| *key == ReplyKey::Code(CodePattern::Exact(code)))
+        .or_else(|| {
+            find(&|key| matches!(key, ReplyKey::Code(CodePattern::Class(class)) if u16::from(*class) == code / 100))
+        })
+        .or_else(|| find(&|key| *key == ReplyKey::Any))
+}
+
+fn reply_in_words(due: &ReplyMatch) -> String {
+    match due {
+        ReplyMatch::Like(pattern) => match pattern {
+            CodePattern::Exact(code) => format!("a reply {code} (any {}yz)", code / 100),
+            CodePattern::Class(_) => format!("a reply {pattern}"),
+        },
+        ReplyMatch::Exact(code) => format!("the reply {code}"),
+        ReplyMatch::Branches(branches) => {
+            let keys: Vec<_> = branches
+                .iter()
+                .map(|(key, _)| match key {
+                    ReplyKey::Code(pattern) => pattern.to_string(),
+                    ReplyKey::Any => "any other".to_owned(),
+                })
+                .collect();
+            format!("a reply {}", keys.join(" or "))
+        }
+    }
+}

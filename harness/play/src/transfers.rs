@@ -1,0 +1,252 @@
+//! Data connections: taking them, sending and receiving files, and what is missing of what was due.
+
+use std::sync::Arc;
+
+use ftpspec_net::limits::LARGEST_UPLOAD;
+use ftpspec_net::{Act as NetAct, Carries, Connection, Listener, Setup};
+use ftpspec_scenario::model::{End, Name, Payload, Place, Receive};
+use ftpspec_transcript::{By, Event, What};
+use sha2::{Digest, Sha256};
+
+use crate::server::Taken;
+use crate::waiting::{Waited, in_words, is_end, is_final_reply};
+use crate::{CONTROL, DATA, Player, Seat, Stop, fixture};
+
+impl Player {
+    pub(crate) fn listen(&mut self, name: &Name) -> Result<(), Stop> {
+        // On the address that the control connection uses: nothing else is ours.
+        let ip = self.connection(CONTROL).map_or(std::net::Ipv4Addr::LOCALHOST.into(), |control| control.local().ip());
+        let listener = Listener::bind((ip, 0).into()).map_err(|error| Stop::Trouble(format!("listening: {error}")))?;
+        self.listeners.insert(name.clone(), listener);
+        Ok(())
+    }
+
+    pub(crate) async fn accept(&mut self, place: Place) -> Result<(), Stop> {
+        let Seat::Server(side) = &self.seat else {
+            return Err(Stop::Trouble("accepting as a client is not there yet".to_owned()));
+        };
+        let side = Arc::clone(side);
+        let taken = tokio::time::timeout(self.limits.connect, side.take_data_connection()).await;
+        match taken {
+            Ok(Ok((socket, how))) => {
+                let name = self.next_name(DATA);
+                let cursor = self.log.len();
+                let what = match how {
+                    Taken::Accepted(from) => What::Accepted { from },
+                    Taken::Connected(to) => What::Connected { to },
+                };
+                self.log.push(Some(&name), By::Us, what);
+                let setup = Setup {
+                    name,
+                    carries: Carries::Data,
+                    log: Arc::clone(&self.log),
+                    keep: LARGEST_UPLOAD,
+                    names: Arc::clone(&self.names),
+                };
+                let connection = Connection::new(socket, setup)
+                    .map_err(|error| Stop::Trouble(format!("a socket that has no address: {error}")))?;
+                if !side.answers_close_notify() {
+                    _ = connection.act(NetAct::Mute).await;
+                }
+                self.adopt(DATA, connection, cursor);
+                Ok(())
+            }
+            Ok(Err(_)) | Err(_) => self
+                .refuse(side.reply(425))
+                .await
+                .and_then(|()| Err(self.unmet("accept", "timeout", "a data connection", "none", place))),
+        }
+    }
+
+    pub(crate) async fn deliver(&mut self, on: Option<&Name>, payload: &Payload, place: Place) -> Result<(), Stop> {
+        let octets = self.payload(payload)?;
+        let due = format!("{} octets taken", octets.len());
+        let connection = self.named(on)?;
+        if let Some(on) = on {
+            on.clone_into(&mut self.current);
+        }
+        // A receiver that stops reading holds us up; the same limit as for octets that do not come.
+        let delivered = tokio::time::timeout(self.limits.data * 4, connection.act(NetAct::Payload(octets))).await;
+        let (why, came) = match delivered {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(broken)) => ("closed", broken.to_string()),
+            Err(_) => ("timeout", "not all were read".to_owned()),
+        };
+        if let Seat::Server(side) = &self.seat {
+            let reply = side.reply(426);
+            return self.refuse(reply).await;
+        }
+        let name = self.current.clone();
+        Err(self.after_transfer(&name, "deliver", why, &due, &came, place).await)
+    }
+
+    pub(crate) async fn receive(&mut self, receive: &Receive, place: Place) -> Result<(), Stop> {
+        let name = receive.on.clone().unwrap_or_else(|| DATA.to_owned());
+        let connection = self.named(Some(&name))?;
+        name.clone_into(&mut self.current);
+        let full = Arc::clone(connection.name());
+        // What has ended already need not be read.
+        _ = connection.act(NetAct::Read).await;
+        let serves = matches!(self.seat, Seat::Server(_));
+        let ended = self.wait_for_end(&full, serves).await?;
+        let seen = Seen::of(&self.log.events(), &full);
+        if let Waited::Event(event) = &ended {
+            self.consume(&full, event);
+        }
+        if let Seat::Server(side) = &self.seat {
+            let side = Arc::clone(side);
+            let whole = !seen.protected || seen.close_notify || !side.wants_close_notify();
+            let octets = connection.received().kept.clone();
+            let whole = whole && octets.len() as u64 == seen.octets && ended != Waited::TimedOut && !seen.reset;
+            side.store(octets, whole);
+            if !whole {
+                let reply = side.reply(426);
+                return self.refuse(reply).await;
+            }
+            return Ok(());
+        }
+        match seen.shortcoming(receive, ended == Waited::TimedOut) {
+            None => Ok(()),
+            Some((why, due, came)) => Err(self.after_transfer(&name, "receive", why, &due, &came, place).await),
+        }
+    }
+
+    /// A transfer is judged only after its final reply is in: what a refusal looks like on the data connection can be an
+    /// empty file, and the reply tells.
+    pub(crate) async fn after_transfer(
+        &mut self,
+        name: &str,
+        act: &'static str,
+        why: &'static str,
+        due: &str,
+        came: &str,
+        place: Place,
+    ) -> Stop {
+        let mut came = came.to_owned();
+        if name != CONTROL
+            && matches!(self.seat, Seat::Client(_))
+            && !self.trying
+            && let Ok(control) = self.control()
+        {
+            let from = self.cursor(control.name());
+            let reply = self
+                .wait_quietly(self.limits.reply, from, |event| is_final_reply(event) || is_end(event, control.name()))
+                .await;
+            if let Some(event) = reply {
+                came = format!("{came}; then {}", in_words(&event.what));
+            }
+        }
+        self.unmet(act, why, due, &came, place)
+    }
+}
+
+/// How a data connection looked in the log.
+struct Seen {
+    octets: u64,
+    sha256: String,
+    protected: bool,
+    close_notify: bool,
+    reset: bool,
+    inside_record: bool,
+    alert: Option<String>,
+    plaintext: Option<String>,
+}
+
+impl Seen {
+    fn of(events: &[Event], connection: &str) -> Self {
+        let mut seen = Self {
+            octets: 0,
+            sha256: hex::encode(Sha256::digest([])),
+            protected: false,
+            close_notify: false,
+            reset: false,
+            inside_record: false,
+            alert: None,
+            plaintext: None,
+        };
+        for event in events {
+            if event.connection.as_deref() != Some(connection) || event.by != By::Peer {
+                continue;
+            }
+            match &event.what {
+                What::Content { count, sha256, protected } => {
+                    seen.octets = *count;
+                    seen.sha256.clone_from(sha256);
+                    seen.protected = *protected;
+                }
+                What::CloseNotify => seen.close_notify = true,
+                What::Rst => seen.reset = true,
+                What::Fin { inside_record } => seen.inside_record = *inside_record,
+                What::Alert { .. } => seen.alert = Some(in_words(&event.what)),
+                What::Plaintext { .. } => seen.plaintext = Some(in_words(&event.what)),
+                _ => {}
+            }
+        }
+        seen
+    }
+
+    /// What is missing of what was due: one word, what was due, what came.
+    fn shortcoming(&self, due: &Receive, timed_out: bool) -> Option<(&'static str, String, String)> {
+        let octets = || format!("{} octets", self.octets);
+        if let Some(plaintext) = &self.plaintext {
+            return Some(("plaintext", "TLS records".to_owned(), plaintext.clone()));
+        }
+        if let Some(protected) = due.protected
+            && self.octets > 0
+            && self.protected != protected
+        {
+            let word = |protected: bool| if protected { "octets in TLS" } else { "octets in the clear" };
+            return Some(("clear", word(protected).to_owned(), format!("{} {}", self.octets, word(self.protected))));
+        }
+        if timed_out && !self.close_notify {
+            return Some(("timeout", "the end of the data".to_owned(), format!("{}, and no end", octets())));
+        }
+        let file = due.file.as_deref().and_then(fixture::content);
+        let length = due.octets.or(file.as_ref().map(|file| file.len() as u64));
+        if let Some(length) = length
+            && self.octets != length
+        {
+            let reason = if self.reset { "reset" } else { "octets" };
+            return Some((reason, format!("{length} octets"), format!("{}{}", octets(), self.end_in_words())));
+        }
+        if let Some(file) = file {
+            let digest = hex::encode(Sha256::digest(&file));
+            if digest != self.sha256 {
+                return Some(("digest", format!("SHA-256 {digest}"), format!("SHA-256 {}", self.sha256)));
+            }
+        }
+        let came = || format!("{}{}", octets(), self.end_in_words());
+        match due.end {
+            Some(End::CloseNotify) if self.close_notify => None,
+            Some(End::CloseNotify) => {
+                let why = if self.reset {
+                    "reset"
+                } else if self.alert.is_some() {
+                    "alert"
+                } else {
+                    "no-close_notify"
+                };
+                Some((why, "close_notify, then FIN".to_owned(), came()))
+            }
+            Some(End::Fin) if self.close_notify || self.reset => Some(("end", "a bare FIN".to_owned(), came())),
+            Some(End::Rst) if !self.reset => Some(("end", "RST".to_owned(), came())),
+            Some(End::Fin | End::Rst) | None => None,
+        }
+    }
+
+    fn end_in_words(&self) -> String {
+        let mut words = String::new();
+        if let Some(alert) = &self.alert {
+            words = format!(", {alert}");
+        }
+        if self.close_notify {
+            words.push_str(", close_notify");
+        }
+        words.push_str(match (self.reset, self.inside_record) {
+            (true, _) => ", RST",
+            (false, true) => ", FIN in the midst of a TLS record",
+            (false, false) => ", FIN",
+        });
+        words
+    }
+}
