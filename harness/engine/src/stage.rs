@@ -237,7 +237,17 @@ impl Stage {
                 set(format!("octets.{name}"), &octets);
             }
         }
-        Player::new(seat, Setting { log, limits, names: Arc::clone(&self.host.names), level, variables })
+        Player::new(
+            seat,
+            Setting {
+                log,
+                limits,
+                names: Arc::clone(&self.host.names),
+                level,
+                variables,
+                passive_ports: endpoint.passive_ports.clone(),
+            },
+        )
     }
 
     fn explain(

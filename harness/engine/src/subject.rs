@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -106,6 +107,8 @@ pub(crate) struct Endpoint {
     pub(crate) identities: BTreeMap<String, Identity>,
     /// Paths of fixtures on the subject.
     pub(crate) fixtures: BTreeMap<String, String>,
+    /// The passive ports that it is set up with, if that is known.
+    pub(crate) passive_ports: Option<RangeInclusive<u16>>,
     /// Keeps the subject alive, if it is ours.
     pub(crate) reference: Option<ReferenceServer>,
     #[cfg(feature = "containers")]
@@ -227,6 +230,7 @@ impl Host {
             trust: Trust::Roots(self.pki.ca_pem().map_err(|error| pki(&error))?),
             identities,
             fixtures: fixture_paths(),
+            passive_ports: None,
             reference: None,
             #[cfg(feature = "containers")]
             _container: None,
@@ -280,6 +284,7 @@ async fn remote_endpoint(remote: &Remote, needs: &BTreeSet<Capability>) -> Resul
         trust: remote.trust.clone(),
         identities: remote.identity.iter().map(|it| ("client-a".to_owned(), it.clone())).collect(),
         fixtures: fixture_paths(),
+        passive_ports: None,
         reference: None,
         #[cfg(feature = "containers")]
         _container: None,

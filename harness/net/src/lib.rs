@@ -12,7 +12,7 @@ mod listener;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ftpspec_tls::Machine;
+use ftpspec_tls::{Machine, TlsError};
 use ftpspec_transcript::Log;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
@@ -60,7 +60,7 @@ pub enum Act {
         /// What becomes of octets that arrived in the clear before.
         early: Early,
     },
-    /// Sends close_notify.
+    /// Sends close_notify, and no more of a file that is being sent. What is written behind it goes out in the clear.
     CloseNotify,
     /// Ends TLS and stays open: close_notify; what follows the peer's is plaintext.
     Clear,
@@ -70,7 +70,8 @@ pub enum Act {
     Fin,
     /// Resets the connection.
     Rst,
-    /// Sends a file; what is read meanwhile is logged as ever.
+    /// Sends a file; what is read meanwhile is logged as ever. If the peer closes its direction meanwhile, it is answered
+    /// behind the file; but a close_notify below TLS 1.3 ends the file (RFC 5246 §7.2.1), and so does any end of ours.
     Payload(Arc<[u8]>),
     /// Sends one protected record.
     Record {
@@ -82,6 +83,11 @@ pub enum Act {
     /// Reads from here on. A data connection is not read before its first act other than `Hold`, `Release` and `Mute`:
     /// until then nothing says whether TLS is due on it.
     Read,
+    /// Sends a TLS 1.3 KeyUpdate.
+    KeyUpdate {
+        /// Whether the peer is asked to do the same.
+        request: bool,
+    },
     /// Stops reading.
     Hold,
     /// Reads again.
@@ -119,6 +125,12 @@ pub enum Broken {
     /// The TLS engine would not.
     #[error("{0}")]
     Tls(String),
+}
+
+impl From<TlsError> for Broken {
+    fn from(error: TlsError) -> Self {
+        Self::Tls(error.to_string())
+    }
 }
 
 /// A handle on a connection; the connection lives in a task of its own, and ends with the last handle.

@@ -27,8 +27,13 @@ impl Player {
             Act::Handshake(handshake) => self.handshake(handshake, place).await,
             Act::Open(command) => self.open(command, place).await,
             Act::Passive(command) => self.passive(command, place).await,
-            Act::Listen { name } => self.listen(name),
-            Act::Accept => self.accept(place).await,
+            Act::Listen { name, at } => self.listen(name, at.as_ref()),
+            Act::Accept { from } => self.accept(from.as_ref(), place).await,
+            Act::Session { name, script } => self.in_session(name, script).await,
+            Act::KeyUpdate { on, request } => {
+                self.order(on.as_ref(), "key-update", NetAct::KeyUpdate { request: *request }, place).await
+            }
+            Act::Records(texts) => self.records(texts).await,
             Act::Deliver { on, payload } => self.deliver(on.as_ref(), payload, place).await,
             Act::Receive(receive) => self.receive(receive, place).await,
             Act::CloseNotify(on) => self.end(on.as_ref(), NetAct::CloseNotify).await,
@@ -62,6 +67,15 @@ impl Player {
         }
     }
 
+    /// Speaks on another control connection for a while.
+    async fn in_session(&mut self, name: &Name, script: &Script) -> Result<(), Stop> {
+        let outside = (std::mem::replace(&mut self.session, name.clone()), self.current.clone());
+        self.current.clone_from(name);
+        let result = self.play(script).await;
+        (self.session, self.current) = outside;
+        result
+    }
+
     fn conclude(&mut self, leaf: Leaf, text: &str, place: Place) -> Result<(), Stop> {
         let text = String::from_utf8_lossy(&self.octets(&Template(text.to_owned()))?).into_owned();
         let what = What::Leaf { kind: leaf.word(), text, level: self.level.word(), place: log_place(place) };
@@ -73,7 +87,7 @@ impl Player {
     }
 
     pub(crate) fn named(&self, on: Option<&Name>) -> Result<Connection, Stop> {
-        let name = on.unwrap_or(&self.current);
+        let name = self.here(on.unwrap_or(&self.current));
         self.connection(name).cloned().ok_or_else(|| Stop::Trouble(format!("there is no connection {name}")))
     }
 
@@ -125,9 +139,9 @@ impl Player {
     async fn awaits(&mut self, branches: &[(Pattern, Script)], place: Place) -> Result<(), Stop> {
         let current = self.current.clone();
         let on = |pattern: &Pattern| pattern.on.clone().unwrap_or_else(|| current.clone());
-        let full = |name: &str| self.newest.get(name).cloned().unwrap_or_else(|| Arc::from(name));
+        let full = |name: &str| self.newest.get(self.here(name)).cloned().unwrap_or_else(|| Arc::from(name));
         for (pattern, _) in branches {
-            if let Some(connection) = self.connection(&on(pattern)) {
+            if let Some(connection) = self.connection(self.here(&on(pattern))) {
                 // A server that waits for a ClientHello without a handshake of its own looks at records.
                 let looks = pattern.kind == EventKind::ClientHello;
                 _ = connection.act(if looks { NetAct::Observe } else { NetAct::Read }).await;
@@ -207,7 +221,10 @@ pub(crate) fn word(act: &Act) -> &'static str {
         Act::Open(_) => "open",
         Act::Passive(_) => "passive",
         Act::Listen { .. } => "listen",
-        Act::Accept => "accept",
+        Act::Accept { .. } => "accept",
+        Act::Session { .. } => "session",
+        Act::KeyUpdate { .. } => "key-update",
+        Act::Records(_) => "records",
         Act::Deliver { .. } => "deliver",
         Act::Receive(_) => "receive",
         Act::CloseNotify(_) => "close_notify",

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use ftpspec_net::limits::KEPT_OF_DATA;
 use ftpspec_net::{Act as NetAct, Carries, Connection, Early, Setup};
 use ftpspec_scenario::model::{
-    Act, Connect, ConnectTo, Handshake, Leaf, Login, Place, ProtectionLevel, ReplyMatch, Resume, Step, Template,
+    Act, Connect, ConnectTo, Handshake, Leaf, Login, Passive, Place, ProtectionLevel, ReplyMatch, Resume, Step,
+    Template,
 };
 use ftpspec_tls::{ClientContext, ClientSettings, Engine, Identity, Machine, Sessions, TlsError, Trust, Version};
 use ftpspec_transcript::{By, Secret, What};
@@ -37,13 +38,26 @@ pub struct ClientSeat {
     pub user: Option<String>,
     /// Their password.
     pub password: Secret,
-    /// Sessions of the control connection, for its data connections.
-    sessions: Sessions,
+    /// What belongs to each control connection, by its name.
+    sessions: BTreeMap<String, Session>,
     /// One context for each certificate that was used, so that sessions can be resumed.
     contexts: BTreeMap<Option<String>, ClientContext>,
-    /// The client certificate of the control connection.
+}
+
+/// What belongs to one control connection.
+struct Session {
+    /// What its handshakes left behind, for its data connections.
+    tls: Sessions,
+    /// Its client certificate.
     certificate: Option<String>,
+    /// Where the last PASV or EPSV led.
     passive: Option<SocketAddr>,
+}
+
+impl Session {
+    fn new(name: &str) -> Self {
+        Self { tls: Sessions::new(name), certificate: None, passive: None }
+    }
 }
 
 /// Why there is no machine for a handshake.
@@ -101,53 +115,62 @@ impl ClientSeat {
             implicit,
             user,
             password,
-            sessions: Sessions::new(CONTROL),
+            sessions: BTreeMap::new(),
             contexts: BTreeMap::new(),
-            certificate: None,
-            passive: None,
         }
     }
 
-    /// A machine for a handshake on this connection, and the name of the certificate that it has.
-    fn machine(&mut self, on: &str, handshake: &Handshake) -> Result<(Box<dyn Machine>, Option<String>), MachineError> {
-        let certificate = handshake.certificate.clone().or_else(|| self.certificate.clone());
-        if on == CONTROL {
-            self.certificate.clone_from(&certificate);
-            self.sessions = Sessions::new(CONTROL);
+    fn session(&mut self, name: &str) -> &mut Session {
+        self.sessions.entry(name.to_owned()).or_insert_with(|| Session::new(name))
+    }
+
+    /// A machine for a handshake in this session, and the name of the certificate that it has.
+    fn machine(
+        &mut self,
+        session: &str,
+        data: bool,
+        handshake: &Handshake,
+    ) -> Result<(Box<dyn Machine>, Option<String>), MachineError> {
+        let certificate = handshake.certificate.clone().or_else(|| self.session(session).certificate.clone());
+        if !data {
+            // A new control handshake begins with nothing to resume.
+            let fresh = Session { certificate: certificate.clone(), ..Session::new(session) };
+            self.sessions.insert(session.to_owned(), fresh);
         }
         if !self.contexts.contains_key(&certificate) {
-            let identity = match &certificate {
-                Some(name) => {
-                    let identity = self.identities.get(name).cloned();
-                    Some(identity.ok_or_else(|| MachineError::Unsupported(format!("no client certificate {name}")))?)
-                }
-                None => None,
-            };
-            let context = ClientContext::new(
-                self.engine,
-                ClientSettings {
-                    versions: self.versions.clone(),
-                    server_name: self.server_name.clone(),
-                    trust: self.trust.clone(),
-                    identity,
-                    alpn: Vec::new(),
-                    old_suites: false,
-                    key_log: None,
-                },
-            )
-            .map_err(MachineError::from)?;
+            let context = self.context(certificate.as_ref())?;
             self.contexts.insert(certificate.clone(), context);
         }
-        // A new control session begins with nothing to resume.
-        let resume = if on == CONTROL { Resume::No } else { handshake.resume };
-        let resume = match resume {
+        let resume = match if data { handshake.resume } else { Resume::No } {
             Resume::Newest => ftpspec_tls::Resume::Newest,
             Resume::No => ftpspec_tls::Resume::No,
             Resume::First => ftpspec_tls::Resume::First,
             Resume::EachOnce => ftpspec_tls::Resume::EachOnce,
         };
-        let machine = self.contexts[&certificate].connect(&self.sessions, resume)?;
+        let into = self.session(session).tls.clone();
+        let offer = self.session(handshake.offers.as_deref().unwrap_or(session)).tls.clone();
+        let machine = self.contexts[&certificate].connect_offering(&offer, &into, resume)?;
         Ok((machine, certificate))
+    }
+
+    fn context(&self, certificate: Option<&String>) -> Result<ClientContext, MachineError> {
+        let identity = match certificate {
+            Some(name) => {
+                let identity = self.identities.get(name).cloned();
+                Some(identity.ok_or_else(|| MachineError::Unsupported(format!("no client certificate {name}")))?)
+            }
+            None => None,
+        };
+        let settings = ClientSettings {
+            versions: self.versions.clone(),
+            server_name: self.server_name.clone(),
+            trust: self.trust.clone(),
+            identity,
+            alpn: Vec::new(),
+            old_suites: false,
+            key_log: None,
+        };
+        ClientContext::new(self.engine, settings).map_err(MachineError::from)
     }
 }
 
@@ -160,29 +183,34 @@ impl Player {
     }
 
     pub(crate) async fn connect(&mut self, connect: &Connect, place: Place) -> Result<(), Stop> {
+        let session = self.session.clone();
         let seat = self.client()?;
         let (to, carries) = match connect.to {
             ConnectTo::Control => (seat.address, Carries::Replies),
             ConnectTo::Passive => {
-                let to = seat.passive.take();
+                let to = seat.session(&session).passive;
                 (to.ok_or_else(|| Stop::Trouble("connect before PASV or EPSV".to_owned()))?, Carries::Data)
             }
         };
         if connect.to == ConnectTo::Control {
-            seat.sessions = Sessions::new(CONTROL);
+            seat.sessions.insert(session.clone(), Session::new(&session));
         }
+        let plain_name = self.here(&connect.name).to_owned();
         let from: Option<IpAddr> = match &connect.from {
             Some(from) => Some(self.text(from)?.parse().map_err(|_| Stop::Trouble("not an address".to_owned()))?),
             None => None,
         };
-        let name = self.next_name(&connect.name);
+        let name = self.next_name(&plain_name);
         let cursor = self.log.len();
         let connecting = tokio::time::timeout(self.limits.connect, ftpspec_net::connect(to, from)).await;
         let failed = match connecting {
             Ok(Ok(socket)) => {
                 self.log.push(Some(&name), By::Us, What::Connected { to });
                 let connection = self.take_over(socket, name, carries)?;
-                self.adopt(&connect.name, connection, cursor);
+                if connect.to == ConnectTo::Control && !self.controls.contains(&plain_name) {
+                    self.controls.push(plain_name.clone());
+                }
+                self.adopt(&plain_name, connection, cursor);
                 return Ok(());
             }
             Ok(Err(error)) => error.to_string(),
@@ -234,13 +262,19 @@ impl Player {
     }
 
     pub(crate) fn command_act(&mut self, control: &Connection, octets: &mut Vec<u8>) -> NetAct {
+        let verb = self.log_command(control, octets);
+        octets.extend_from_slice(b"\r\n");
+        NetAct::Write { octets: std::mem::take(octets), verb: Some(verb) }
+    }
+
+    /// Logs a command, and gives its verb.
+    pub(crate) fn log_command(&mut self, control: &Connection, octets: &[u8]) -> String {
         let command = ftpspec_wire::Command::parse(octets);
         let protected = self.is_protected(control);
         let line = ftpspec_wire::escaped(octets);
         // What came before our act cannot be its answer; replies that wait are still to be read.
         self.log.push(Some(control.name()), By::Us, What::Command { verb: command.verb.clone(), line, protected });
-        octets.extend_from_slice(b"\r\n");
-        NetAct::Write { octets: std::mem::take(octets), verb: Some(command.verb) }
+        command.verb
     }
 
     pub(crate) fn is_protected(&self, connection: &Connection) -> bool {
@@ -257,7 +291,7 @@ impl Player {
     }
 
     pub(crate) fn control(&self) -> Result<Connection, Stop> {
-        self.connection(CONTROL).cloned().ok_or_else(|| Stop::Trouble("no control connection yet".to_owned()))
+        self.connection(&self.session).cloned().ok_or_else(|| Stop::Trouble("no control connection yet".to_owned()))
     }
 
     pub(crate) async fn login(&mut self, login: &Login, place: Place) -> Result<(), Stop> {
@@ -346,7 +380,8 @@ impl Player {
     }
 
     pub(crate) async fn open(&mut self, command: &Template, place: Place) -> Result<(), Stop> {
-        let result = match self.passive(command, place).await {
+        let passive = Passive { command: command.clone(), in_range: false };
+        let result = match self.passive(&passive, place).await {
             Ok(()) => {
                 let connect = Connect { to: ConnectTo::Passive, name: DATA.to_owned(), from: None };
                 self.connect(&connect, place).await
@@ -356,8 +391,8 @@ impl Player {
         self.as_prerequisite("open", result, place)
     }
 
-    pub(crate) async fn passive(&mut self, command: &Template, place: Place) -> Result<(), Stop> {
-        self.send_command(command).await?;
+    pub(crate) async fn passive(&mut self, passive: &Passive, place: Place) -> Result<(), Stop> {
+        self.send_command(&passive.command).await?;
         let reply = self.next_reply("passive", "227 or 229", place).await?;
         let text = reply.lines.last().cloned().unwrap_or_default();
         let subject = self.control()?.peer();
@@ -376,9 +411,15 @@ impl Player {
         };
         match port {
             Ok(port) => {
-                self.client()?.passive = Some(SocketAddr::new(subject.ip(), port));
-                self.log.call(&format!("|||{port}|"), "|||{port}|");
-                Ok(())
+                let session = self.session.clone();
+                self.client()?.session(&session).passive = Some(SocketAddr::new(subject.ip(), port));
+                match self.passive_ports.clone().filter(|range| passive.in_range && !range.contains(&port)) {
+                    None => Ok(()),
+                    Some(range) => {
+                        let due = format!("a port from {} to {}, both included", range.start(), range.end());
+                        Err(self.unmet("passive", "out-of-range", &due, &port.to_string(), place))
+                    }
+                }
             }
             Err(error) => {
                 Err(self.unmet("passive", "malformed", "an address", &format!("{}: {error}", line(&reply)), place))
@@ -394,7 +435,8 @@ impl Player {
         connection: &Connection,
         place: Place,
     ) -> Result<(), Stop> {
-        let (machine, identity) = match self.client()?.machine(name, handshake) {
+        let (session, data) = (self.session.clone(), !self.is_control(name));
+        let (machine, identity) = match self.client()?.machine(&session, data, handshake) {
             Ok(machine) => machine,
             Err(MachineError::Unsupported(text)) => {
                 let (kind, level) = (Leaf::Skip.word(), self.level.word());
@@ -408,6 +450,9 @@ impl Player {
         let due = "a finished TLS handshake";
         if let Err(broken) = connection.act(start).await {
             return Err(self.after_transfer(name, "handshake", "closed", due, &broken.to_string(), place).await);
+        }
+        if handshake.only_begins {
+            return Ok(());
         }
         let told = self.wait_for_handshake(connection.name(), name, from).await?;
         let (why, came) = match (told, &handshake.otherwise) {

@@ -4,12 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ftpspec_net::Act as NetAct;
+use ftpspec_net::{Act as NetAct, Connection};
 use ftpspec_transcript::{By, What};
 
-use crate::pattern::is_called;
+use crate::Player;
 use crate::waiting::{is_end, is_final_reply};
-use crate::{CONTROL, Player};
 
 /// How long the peer is given for its part of an end that no scenario is about.
 const PARTING: Duration = Duration::from_secs(3);
@@ -20,14 +19,17 @@ impl Player {
     pub async fn part(mut self, met: bool) {
         self.trying = true;
         let data: Vec<_> =
-            self.connections.iter().filter(|(name, _)| !is_called(name, CONTROL)).map(|(_, it)| it.clone()).collect();
+            self.connections.iter().filter(|(_, it)| !self.is_a_control(it)).map(|(_, it)| it.clone()).collect();
         for connection in &data {
             if !connection.is_over() {
                 _ = connection.act(NetAct::Release).await;
                 _ = connection.act(NetAct::Part).await;
             }
         }
-        self.leave(met).await;
+        for name in std::mem::take(&mut self.controls) {
+            self.session = name;
+            self.leave(met).await;
+        }
         for connection in &data {
             if !connection.is_over() {
                 let name = Arc::clone(connection.name());
@@ -36,7 +38,11 @@ impl Player {
         }
     }
 
-    /// Leaves the control connection.
+    fn is_a_control(&self, connection: &Connection) -> bool {
+        self.controls.iter().any(|name| self.newest.get(name) == Some(connection.name()))
+    }
+
+    /// Leaves the control connection of the session in hand.
     async fn leave(&mut self, met: bool) {
         let Ok(control) = self.control() else { return };
         let name = Arc::clone(control.name());

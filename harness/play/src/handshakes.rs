@@ -9,14 +9,14 @@ use ftpspec_transcript::{By, Event, What};
 use ftpspec_wire::Reply;
 
 use crate::waiting::{Waited, in_words, is_end, is_final_reply};
-use crate::{CONTROL, Player, Seat, Stop};
+use crate::{Player, Seat, Stop};
 
 impl Player {
     pub(crate) async fn handshake(&mut self, handshake: &Handshake, place: Place) -> Result<(), Stop> {
         let name = handshake.on.clone().unwrap_or_else(|| self.current.clone());
         if let Seat::Server(side) = &self.seat {
             // At protection level C there is none: one script serves both levels.
-            if name != CONTROL && !side.protects_data() {
+            if !self.is_control(&name) && !side.protects_data() {
                 return Ok(());
             }
         }
@@ -39,7 +39,7 @@ impl Player {
         side: &dyn crate::ServerSide,
         place: Place,
     ) -> Result<(), Stop> {
-        let data = name != CONTROL;
+        let data = !self.is_control(name);
         let machine = side.machine(data).map_err(Stop::Trouble)?;
         let from = self.log.len();
         let early = if data { ftpspec_net::Early::GivenToTls } else { side.early() };
@@ -98,8 +98,8 @@ impl Player {
         name: &str,
         from: usize,
     ) -> Result<Result<(), (&'static str, String)>, Stop> {
-        let data = name != CONTROL && matches!(self.seat, Seat::Client(_));
-        let control = self.connection(CONTROL).map_or(from, |control| self.cursor(control.name()).max(from));
+        let data = !self.is_control(name) && matches!(self.seat, Seat::Client(_));
+        let control = self.connection(&self.session).map_or(from, |control| self.cursor(control.name()).max(from));
         let is_it = |event: &Event| {
             let here = event.connection.as_ref() == Some(full);
             here && (matches!(event.what, What::Handshake(_) | What::HandshakeFailed { .. }) || is_end(event, full))

@@ -15,6 +15,7 @@ mod transfers;
 mod waiting;
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use ftpspec_net::{Connection, Limits, Names};
@@ -63,14 +64,35 @@ pub struct Player {
     /// The newest connection's full name, by its plain name.
     pub(crate) newest: BTreeMap<Name, Arc<str>>,
     pub(crate) current: Name,
+    /// The control connection that `send`, `reply` and `answer` are about.
+    pub(crate) session: Name,
+    /// The names of all control connections, in their order.
+    pub(crate) controls: Vec<Name>,
     /// The first event of each connection that no act has consumed.
     pub(crate) cursors: BTreeMap<String, usize>,
-    pub(crate) listeners: BTreeMap<Name, ftpspec_net::Listener>,
+    pub(crate) listeners: BTreeMap<Name, Trap>,
+    /// The listener that was made last.
+    pub(crate) newest_listener: Option<Name>,
+    /// The passive ports that the subject is set up with.
+    pub(crate) passive_ports: Option<RangeInclusive<u16>>,
     pub(crate) level: Level,
     /// While an alternative is tried nothing is logged as unmet.
     pub(crate) trying: bool,
     /// What `${…}` stands for.
     pub(crate) variables: BTreeMap<String, Vec<u8>>,
+}
+
+/// A listener of ours: whoever connects is logged, and waits here for an act that takes it.
+pub(crate) struct Trap {
+    pub(crate) address: std::net::SocketAddr,
+    pub(crate) came: tokio::sync::mpsc::UnboundedReceiver<(tokio::net::TcpStream, std::net::SocketAddr)>,
+    pub(crate) task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Trap {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 /// What a player needs besides its seat.
@@ -85,13 +107,15 @@ pub struct Setting {
     pub level: Level,
     /// What `${…}` stands for.
     pub variables: BTreeMap<String, Vec<u8>>,
+    /// The passive ports that the subject is set up with, if anything says so.
+    pub passive_ports: Option<RangeInclusive<u16>>,
 }
 
 impl Player {
     /// A player with no connection yet.
     #[must_use]
     pub fn new(seat: Seat, setting: Setting) -> Self {
-        let Setting { log, limits, names, level, variables } = setting;
+        let Setting { log, limits, names, level, variables, passive_ports } = setting;
         Self {
             log,
             limits,
@@ -101,8 +125,12 @@ impl Player {
             made: BTreeMap::new(),
             newest: BTreeMap::new(),
             current: CONTROL.to_owned(),
+            session: CONTROL.to_owned(),
+            controls: Vec::new(),
             cursors: BTreeMap::new(),
             listeners: BTreeMap::new(),
+            newest_listener: None,
+            passive_ports,
             level,
             trying: false,
             variables,
@@ -150,7 +178,7 @@ impl Player {
         if let Some(full) = self.newest.remove(name) {
             self.connections.remove(&*full);
         }
-        CONTROL.clone_into(&mut self.current);
+        self.current = self.session.clone();
     }
 
     /// The name that the next connection called `name` gets in the log.
@@ -161,7 +189,17 @@ impl Player {
     }
 
     pub(crate) fn full_name(&self, name: Option<&Name>) -> Option<Arc<str>> {
-        self.newest.get(name.unwrap_or(&self.current)).cloned()
+        self.newest.get(self.here(name.unwrap_or(&self.current))).cloned()
+    }
+
+    /// Inside a session of its own, `control` is that session's.
+    pub(crate) fn here<'a>(&'a self, name: &'a str) -> &'a str {
+        if name == CONTROL { &self.session } else { name }
+    }
+
+    /// Whether this is the control connection of the session in hand.
+    pub(crate) fn is_control(&self, name: &str) -> bool {
+        name == CONTROL || name == self.session
     }
 
     /// Logs a demand that was not met, and gives the stop.

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use ftpspec_net::{Act as NetAct, Connection};
+use ftpspec_scenario::filler;
 use ftpspec_scenario::model::{Act, Name, Payload, Place, Script, Template};
 use ftpspec_transcript::{By, What};
-use ftpspec_wire::pasv_digits;
+use ftpspec_wire::{eprt_argument, pasv_digits};
 
 use crate::pattern::is_called;
-use crate::{CONTROL, Player, Seat, Stop, fixture};
+use crate::{Player, Seat, Stop, fixture};
 
 impl Player {
     /// The octets of a text, with its variables filled in.
@@ -34,10 +35,14 @@ impl Player {
         if let Some(value) = self.variables.get(name) {
             return Ok(value.clone());
         }
-        let listener = name.split_once('.').and_then(|(name, what)| Some((self.listeners.get(name)?.address(), what)));
+        if let Some(count) = filler(name) {
+            return Ok(vec![b'x'; count]);
+        }
+        let listener = name.split_once('.').and_then(|(name, what)| Some((self.listeners.get(name)?.address, what)));
         match listener {
             Some((address, "port")) => Ok(address.port().to_string().into_bytes()),
             Some((std::net::SocketAddr::V4(address), "PORT")) => Ok(pasv_digits(address).into_bytes()),
+            Some((address, "EPRT")) => Ok(eprt_argument(address).into_bytes()),
             _ => Err(Stop::Trouble(format!("nothing is known of ${{{name}}}"))),
         }
     }
@@ -72,7 +77,7 @@ impl Player {
     }
 
     pub(crate) fn plain_act(&self, connection: &Connection, octets: Vec<u8>) -> NetAct {
-        let control = is_called(connection.name(), CONTROL);
+        let control = is_called(connection.name(), &self.session);
         // TLS is due from the peer behind a 234, on data, and to what looks like a ClientHello.
         let last_reply = self.log.look(|events| {
             events.iter().rev().find_map(|event| match (&event.connection, &event.what) {
@@ -97,13 +102,27 @@ impl Player {
         NetAct::Raw { octets, observe: observe && matches!(self.seat, Seat::Client(_)) }
     }
 
+    /// One command line in several records: each text is protected, and leaves, by itself.
+    pub(crate) async fn records(&mut self, texts: &[Template]) -> Result<(), Stop> {
+        let control = self.control()?;
+        let pieces = texts.iter().map(|text| self.octets(text)).collect::<Result<Vec<_>, _>>()?;
+        let whole = pieces.concat();
+        self.keep_secret(&control, &whole)?;
+        let mut verb = Some(self.log_command(&control, whole.trim_ascii_end()));
+        for octets in pieces {
+            // The reply that does not come will tell of a connection that has ended.
+            _ = control.act(NetAct::Write { octets, verb: verb.take() }).await;
+        }
+        Ok(())
+    }
+
     /// Acts that produce octets, in one write on one connection.
     pub(crate) async fn together(&mut self, script: &Script, place: Place) -> Result<(), Stop> {
         let mut acts = Vec::new();
         let mut connection = None;
         for step in script {
             let on = match &step.act {
-                Act::Send(_) | Act::Answer(_) => Some(CONTROL.to_owned()),
+                Act::Send(_) | Act::Answer(_) => Some(self.session.clone()),
                 Act::Plain { on, .. } | Act::CloseNotify(on) | Act::Fin(on) | Act::Clear(on) => on.clone(),
                 _ => return Err(Stop::Trouble("`together` holds acts that produce octets".to_owned())),
             };

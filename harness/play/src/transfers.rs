@@ -1,31 +1,86 @@
 //! Data connections: taking them, sending and receiving files, and what is missing of what was due.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use ftpspec_net::limits::LARGEST_UPLOAD;
 use ftpspec_net::{Act as NetAct, Carries, Connection, Listener, Setup};
-use ftpspec_scenario::model::{End, Name, Payload, Place, Receive};
+use ftpspec_scenario::model::{End, Name, Payload, Place, Receive, Template};
 use ftpspec_transcript::{By, Event, What};
 use sha2::{Digest, Sha256};
 
+use tokio::sync::mpsc;
+
 use crate::server::Taken;
 use crate::waiting::{Waited, in_words, is_end, is_final_reply};
-use crate::{CONTROL, DATA, Player, Seat, Stop, fixture};
+use crate::{DATA, Player, Seat, ServerSide, Stop, Trap, fixture};
 
 impl Player {
-    pub(crate) fn listen(&mut self, name: &Name) -> Result<(), Stop> {
-        // On the address that the control connection uses: nothing else is ours.
-        let ip = self.connection(CONTROL).map_or(std::net::Ipv4Addr::LOCALHOST.into(), |control| control.local().ip());
+    pub(crate) fn listen(&mut self, name: &Name, at: Option<&Template>) -> Result<(), Stop> {
+        let ip = match at {
+            Some(at) => self.text(at)?.parse().map_err(|_| Stop::Trouble("`at` is no address".to_owned()))?,
+            // On the address that the control connection uses: nothing else is ours.
+            None => self.control().map_or(Ipv4Addr::LOCALHOST.into(), |control| control.local().ip()),
+        };
         let listener = Listener::bind((ip, 0).into()).map_err(|error| Stop::Trouble(format!("listening: {error}")))?;
-        self.listeners.insert(name.clone(), listener);
+        let address = listener.address();
+        let (sender, came) = mpsc::unbounded_channel();
+        let (log, full) = (Arc::clone(&self.log), Arc::<str>::from(name.as_str()));
+        let task = tokio::spawn(async move {
+            // Each connection is logged the moment it is there, whether an act waits for it or not.
+            while let Ok((socket, from)) = listener.accept().await {
+                log.push(Some(&full), By::Peer, What::Accepted { from });
+                if sender.send((socket, from)).is_err() {
+                    break;
+                }
+            }
+        });
+        self.listeners.insert(name.clone(), Trap { address, came, task });
+        self.newest_listener = Some(name.clone());
         Ok(())
     }
 
-    pub(crate) async fn accept(&mut self, place: Place) -> Result<(), Stop> {
-        let Seat::Server(side) = &self.seat else {
-            return Err(Stop::Trouble("accepting as a client is not there yet".to_owned()));
+    pub(crate) async fn accept(&mut self, from: Option<&Name>, place: Place) -> Result<(), Stop> {
+        match &self.seat {
+            Seat::Server(side) => {
+                let side = Arc::clone(side);
+                self.accept_as_server(side, place).await
+            }
+            Seat::Client(_) => self.accept_as_client(from, place).await,
+        }
+    }
+
+    /// Takes what the subject has connected to a listener of ours; a stranger is not taken for it.
+    async fn accept_as_client(&mut self, from: Option<&Name>, place: Place) -> Result<(), Stop> {
+        let peer = self.control()?.peer().ip();
+        let name = from.or(self.newest_listener.as_ref()).cloned().unwrap_or_default();
+        let limit = self.limits.connect;
+        let Some(trap) = self.listeners.get_mut(&name) else {
+            return Err(Stop::Trouble(format!("there is no listener {name}")));
         };
-        let side = Arc::clone(side);
+        let theirs = async {
+            loop {
+                match trap.came.recv().await {
+                    Some((socket, from)) if from.ip() == peer => return Some(socket),
+                    Some(_) => {}
+                    None => return None,
+                }
+            }
+        };
+        let Ok(Some(socket)) = tokio::time::timeout(limit, theirs).await else {
+            let due = format!("a connection from {peer}");
+            return Err(self.after_transfer(DATA, "accept", "timeout", &due, "none", place).await);
+        };
+        let name = self.next_name(DATA);
+        let cursor = self.log.len();
+        let from = socket.peer_addr().map_err(|error| Stop::Trouble(format!("a socket without a peer: {error}")))?;
+        self.log.push(Some(&name), By::Us, What::Accepted { from });
+        let connection = self.take_over(socket, name, Carries::Data)?;
+        self.adopt(DATA, connection, cursor);
+        Ok(())
+    }
+
+    async fn accept_as_server(&mut self, side: Arc<dyn ServerSide>, place: Place) -> Result<(), Stop> {
         let taken = tokio::time::timeout(self.limits.connect, side.take_data_connection()).await;
         match taken {
             Ok(Ok((socket, how))) => {
@@ -123,7 +178,7 @@ impl Player {
         place: Place,
     ) -> Stop {
         let mut came = came.to_owned();
-        if name != CONTROL
+        if !self.is_control(name)
             && matches!(self.seat, Seat::Client(_))
             && !self.trying
             && let Ok(control) = self.control()

@@ -6,7 +6,6 @@ use std::time::Duration;
 use ftpspec_transcript::{By, Event, What};
 use tokio::time::Instant;
 
-use crate::pattern::is_called;
 use crate::{Player, Stop};
 
 /// A limit that expired while our own loop lagged by more than this share of it says nothing about the peer.
@@ -103,11 +102,9 @@ pub(crate) fn is_end(event: &Event, connection: &str) -> bool {
         && matches!(event.what, What::Fin { .. } | What::Rst)
 }
 
-/// Whether this is a final reply on the control connection.
+/// Whether this is a final reply on a control connection.
 pub(crate) fn is_final_reply(event: &Event) -> bool {
-    event.by == By::Peer
-        && event.connection.as_deref().is_some_and(|name| is_called(name, crate::CONTROL))
-        && matches!(&event.what, What::Reply { reply, .. } if reply.class() != 1)
+    event.by == By::Peer && matches!(&event.what, What::Reply { reply, .. } if reply.class() != 1)
 }
 
 /// What an event was, for the `came` of a failure text.

@@ -33,3 +33,4 @@ pub use grammar::{ActDescription, acts};
 pub use load::{load_defect, load_diagnosis, load_rules, load_scenario, read_file};
 pub use schema::{SchemaKind, schema};
 pub use select::{SelectError, Selected, Selector, SelectorError, select};
+pub use variables::filler;

@@ -136,10 +136,26 @@ impl Walk<'_> {
                 self.control("passive", place, state);
                 state.passive = true;
             }
-            Act::Listen { name } => {
+            Act::Session { name, script } => {
+                // What is made there stays; what is spoken there is spoken on a connection of its own.
+                let mut inner = state.clone();
+                inner.connections.remove(CONTROL);
+                if state.connections.contains(name) {
+                    inner.connections.insert(CONTROL.to_owned());
+                }
+                self.script(script, &mut inner);
+                let made = inner.connections.remove(CONTROL);
+                if made {
+                    state.connections.insert(name.clone());
+                }
+                state.join(inner);
+            }
+            Act::KeyUpdate { on, .. } => self.connection("key-update", on.as_deref(), place, state),
+            Act::Records(_) => self.control("records", place, state),
+            Act::Listen { name, .. } => {
                 state.listeners.insert(name.clone());
             }
-            Act::Accept => {
+            Act::Accept { .. } => {
                 if self.side == Side::Client && state.listeners.is_empty() {
                     self.due(place, "`accept` has nothing to accept on", "`listen: {as: NAME}` before it");
                 }
@@ -249,7 +265,7 @@ impl Walk<'_> {
     fn listener_variables(&mut self, template: &Template, place: Place, state: &State) {
         for piece in pieces(&template.0, place).unwrap_or_default() {
             let Piece::Variable(name) = piece else { continue };
-            if let Some((listener, "port" | "PORT")) = name.split_once('.')
+            if let Some((listener, "port" | "PORT" | "EPRT")) = name.split_once('.')
                 && !state.listeners.contains(listener)
             {
                 self.due(
@@ -275,10 +291,12 @@ fn templates(act: &Act) -> Vec<&Template> {
     match act {
         Act::Send(text)
         | Act::Open(text)
-        | Act::Passive(text)
         | Act::Answer(Answer::Text(text))
         | Act::Plain { octets: Payload::Octets(text), .. }
         | Act::Record { octets: text, .. } => vec![text],
+        Act::Passive(passive) => vec![&passive.command],
+        Act::Records(texts) => texts.iter().collect(),
+        Act::Listen { at, .. } => at.iter().collect(),
         Act::Connect(connect) => connect.from.iter().collect(),
         _ => Vec::new(),
     }
@@ -295,7 +313,7 @@ fn listeners(script: &PeerScript) -> BTreeSet<Name> {
 
 fn made(script: &Script, names: &mut BTreeSet<Name>) {
     for step in script {
-        if let Act::Listen { name } = &step.act {
+        if let Act::Listen { name, .. } = &step.act {
             names.insert(name.clone());
         }
         for inner in scripts_within(&step.act) {
@@ -309,6 +327,7 @@ fn scripts_within(act: &Act) -> Vec<&Script> {
         Act::Together(script)
         | Act::Judged { script, .. }
         | Act::Within { script, .. }
+        | Act::Session { script, .. }
         | Act::Handshake(Handshake { otherwise: Some(script), .. }) => vec![script],
         Act::Either(scripts) => scripts.iter().collect(),
         Act::Await { branches } => branches.iter().map(|(_, script)| script).collect(),

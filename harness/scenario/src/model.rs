@@ -182,14 +182,37 @@ pub enum Act {
     /// untestable.
     Open(Template),
     /// Sends PASV or EPSV (or what the text says), and remembers the address in the reply.
-    Passive(Template),
-    /// Opens a listener of our own; `${NAME.port}` and `${NAME.PORT}` are its number and its h1,…,p2 form.
+    Passive(Passive),
+    /// Opens a listener of our own; `${NAME.port}`, `${NAME.PORT}` and `${NAME.EPRT}` are its number, its h1,…,p2 form
+    /// and its |1|…| form. Whoever connects to it is logged under its name, whether it is accepted by an act or not.
     Listen {
         /// The name of the listener.
         name: Name,
+        /// Its address; the control connection's own if nothing is said.
+        at: Option<Template>,
     },
-    /// Takes the data connection as agreed: accepts it, or connects in active mode.
-    Accept,
+    /// Takes the data connection as agreed: a server accepts it, or connects in active mode; a client takes what has
+    /// connected to a listener of its own from the control connection's peer.
+    Accept {
+        /// The listener (client); none is the newest.
+        from: Option<Name>,
+    },
+    /// The acts within speak on another control connection, of this name.
+    Session {
+        /// The name that its control connection has.
+        name: Name,
+        /// The acts.
+        script: Script,
+    },
+    /// Sends a TLS 1.3 KeyUpdate.
+    KeyUpdate {
+        /// The connection; none is the current one.
+        on: Option<Name>,
+        /// Whether the peer is asked to do the same.
+        request: bool,
+    },
+    /// Sends one command line in several records (in the clear: segments); the texts hold its CR LF too.
+    Records(Vec<Template>),
     /// Sends a file on the data connection.
     Deliver {
         /// The connection; none is the current one.
@@ -284,6 +307,15 @@ pub enum ConnectTo {
     Passive,
 }
 
+/// `passive: EPSV`, or `passive: {send: EPSV, in-range: yes}`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passive {
+    /// The command.
+    pub command: Template,
+    /// Whether the port must be one of the range that the subject is set up with.
+    pub in_range: bool,
+}
+
 /// `answer: 226`, or `answer: 226 Transfer complete`. A code alone gets the words (and, for 227, 229, 211, 257 …, the
 /// contents) that are correct for the command in hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -339,6 +371,10 @@ pub struct Handshake {
     pub resumed: Option<bool>,
     /// Acts that follow a handshake that fails, in place of ending the script.
     pub otherwise: Option<Script>,
+    /// The session whose control connection's tickets are offered (client); none is this one.
+    pub offers: Option<Name>,
+    /// Only begins it: the script goes on at once, and may `await: handshake` later.
+    pub only_begins: bool,
 }
 
 /// Which session a handshake on a data connection offers.

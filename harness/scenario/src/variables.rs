@@ -85,6 +85,7 @@ impl Known {
     pub(crate) fn add_listener(&mut self, name: &str) {
         self.names.insert(format!("{name}.port"));
         self.names.insert(format!("{name}.PORT"));
+        self.names.insert(format!("{name}.EPRT"));
     }
 
     /// Reports each variable below a node that is not known; at most one for each text.
@@ -109,7 +110,7 @@ impl Known {
         match pieces(text, node.place) {
             Ok(pieces) => {
                 let unknown = pieces.iter().find_map(|piece| match piece {
-                    Piece::Variable(name) if !self.names.contains(*name) => Some(name),
+                    Piece::Variable(name) if !self.names.contains(*name) && filler(name).is_none() => Some(name),
                     _ => None,
                 });
                 if let Some(name) = unknown {
@@ -135,7 +136,7 @@ impl Known {
                 let octets = escaped(octets.as_bytes());
                 Problem::new(place, format!("no file fixtures/octets/{octets}.hex")).due(family("octets."))
             }
-            Some((listener, "port" | "PORT")) => {
+            Some((listener, "port" | "PORT" | "EPRT")) => {
                 let listener = escaped(listener.as_bytes());
                 Problem::new(place, format!("no listener `{listener}` is made"))
                     .due(format!("`listen: {{as: {listener}}}` before `${{{shown}}}`"))
@@ -145,6 +146,15 @@ impl Known {
         problem.nearest(name, self.names.iter().map(String::as_str).chain(extra.iter().copied()))
     }
 }
+
+/// The count of `${filler.COUNT}`: so many letters, for lines that are too long for anybody.
+#[must_use]
+pub fn filler(name: &str) -> Option<usize> {
+    name.strip_prefix("filler.")?.parse().ok().filter(|count| *count <= LONGEST_FILLER)
+}
+
+/// More than any line that a server may be expected to take, and little enough to be sent.
+const LONGEST_FILLER: usize = 1 << 20;
 
 /// Names that an axis may not have: they mean something else.
 pub(crate) fn is_reserved(name: &str) -> bool {

@@ -57,7 +57,7 @@ fn a_client_scenario_has_rules_a_request_and_demands() {
     let last = scenario.variants.last().expect("variants");
     assert_eq!(last.name, "engine=openssl,version=1.3,refusal=bad-229");
     let rule = &last.server.as_ref().expect("a server").rules[0];
-    assert!(matches!(&rule.script[0].act, Act::Listen { name } if name == "trap"));
+    assert!(matches!(&rule.script[0].act, Act::Listen { name, .. } if name == "trap"));
     let Act::Answer(Answer::Text(text)) = &rule.script[1].act else { panic!("{rule:?}") };
     assert_eq!(text.0, "229 Entering Extended Passive Mode (${trap.port})");
     assert_eq!(last.client.as_ref().expect("a client").files, ["one-octet", "text-crlf"]);

@@ -1,6 +1,8 @@
 //! The promises of the command line, kept by the binary itself: each test runs `ftpspec` as a person or a CI system
 //! would, and looks at what comes out.
 
+#[cfg(feature = "containers")]
+mod containers;
 mod exit_status;
 mod interrupted;
 mod lint;

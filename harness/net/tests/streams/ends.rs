@@ -38,21 +38,6 @@ async fn each_end_is_told_for_what_it_is(
     side.act(Act::Mute).await;
     rough.write(b"some octets").await;
     side.sees("the data", |event| matches!(event.what, What::Octets { .. })).await;
-    let kept = end(&mut rough, ending).await;
-    match ending {
-        Ending::Rst | Ending::CloseNotifyThenRst => rough.rst(),
-        _ if !kept => rough.fin(),
-        _ => {}
-    }
-    side.hears(due.last().expect("each ending is something")).await;
-    assert_eq!(side.peer_ends(), due);
-    let content = What::Content { count: 11, sha256: sha256(b"some octets"), protected: true };
-    assert_eq!(side.told(|event| matches!(event.what, What::Content { .. })), [content]);
-    assert!(side.told(|event| matches!(event.what, What::HandshakeFailed { .. })).is_empty());
-}
-
-/// Sends what comes before the end of the TCP connection; whether that end stays away.
-async fn end(rough: &mut Rough, ending: Ending) -> bool {
     let octets = match ending {
         Ending::Fin | Ending::Rst => Vec::new(),
         Ending::FinInsideRecord => {
@@ -62,7 +47,22 @@ async fn end(rough: &mut Rough, ending: Ending) -> bool {
         Ending::CloseNotify | Ending::CloseNotifyThenFin | Ending::CloseNotifyThenRst => rough.close_notify(),
     };
     rough.raw(&octets).await;
-    matches!(ending, Ending::CloseNotify)
+    let _open = match ending {
+        Ending::CloseNotify => Some(rough),
+        Ending::Fin | Ending::FinInsideRecord | Ending::CloseNotifyThenFin => {
+            rough.fin();
+            Some(rough)
+        }
+        Ending::Rst | Ending::CloseNotifyThenRst => {
+            rough.rst();
+            None
+        }
+    };
+    side.hears(due.last().expect("each ending is something")).await;
+    assert_eq!(side.peer_ends(), due);
+    let content = What::Content { count: 11, sha256: sha256(b"some octets"), protected: true };
+    assert_eq!(side.told(|event| matches!(event.what, What::Content { .. })), [content]);
+    assert!(side.told(|event| matches!(event.what, What::HandshakeFailed { .. })).is_empty());
 }
 
 #[rstest]

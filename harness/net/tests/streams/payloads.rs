@@ -33,8 +33,9 @@ async fn twelve_mebibytes_arrive_whole_both_ways_at_once(
     for side in [&client, &server] {
         side.hears(&What::Fin { inside_record: false }).await;
         assert_eq!(side.peer_ends(), [What::CloseNotify, What::Fin { inside_record: false }]);
-        assert_eq!(contents(side, By::Peer), [due.clone()]);
-        assert_eq!(contents(side, By::Us), [due.clone()]);
+        for by in [By::Peer, By::Us] {
+            assert_eq!(contents(side, by), std::slice::from_ref(&due));
+        }
         assert_eq!(side.connection.received().kept, payload[..1 << 16]);
         assert!(side.log.len() < 100, "runs of records are folded: {}", side.log.len());
     }
@@ -177,6 +178,22 @@ async fn a_file_goes_over_ipv6_as_over_ipv4(
     server.act(Act::CloseNotify).await;
     client.hears(&What::CloseNotify).await;
     assert_eq!(client.connection.received().kept, b"over IPv6");
+}
+
+#[rstest]
+#[tokio::test]
+async fn keys_change_in_the_midst_of_a_file_and_nothing_of_it_is_lost(
+    #[values(Engine::Rustls, Engine::Openssl)] engine: Engine,
+) {
+    let (client, server) = both(engine, Version::Tls13, (Carries::Data, Carries::Data)).await;
+    for part in [&b"before"[..], b" and behind"] {
+        client.write(part).await;
+        client.act(Act::KeyUpdate { request: true }).await;
+    }
+    client.end().await;
+    server.hears(&What::CloseNotify).await;
+    assert_eq!(server.connection.received().kept, b"before and behind");
+    assert_eq!(server.told(|event| event.by == By::Peer && event.what == What::KeyUpdate).len(), 2);
 }
 
 fn contents(side: &Side, by: By) -> Vec<What> {

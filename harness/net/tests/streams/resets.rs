@@ -45,6 +45,8 @@ async fn nothing_is_sent_or_told_behind_our_fin_and_no_act_hangs(
     side.act(Act::Release).await;
     let record = Act::Record { content_type: 23, octets: b"late".to_vec() };
     assert_eq!(within("a late record", side.connection.act(record)).await, Err(Broken::Closed));
+    let update = Act::KeyUpdate { request: false };
+    assert_eq!(within("a late KeyUpdate", side.connection.act(update)).await, Err(Broken::Closed));
     let late = Act::Write { octets: b"late".to_vec(), verb: None };
     assert_eq!(within("a late write", side.connection.act(late)).await, Err(Broken::Closed));
     assert_eq!(side.told(|event| event.by == By::Us && event.what == What::KeyUpdate), []);

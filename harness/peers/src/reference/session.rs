@@ -49,6 +49,7 @@ pub(crate) async fn run(socket: TcpStream, from: SocketAddr, shared: Arc<Shared>
         names: Arc::new(|_| None),
         level: Level::Must,
         variables: BTreeMap::new(),
+        passive_ports: None,
     };
     let mut player = Player::new(Seat::Server(Arc::clone(&session) as Arc<dyn ServerSide>), setting);
     player.adopt(CONTROL, connection.clone(), 0);

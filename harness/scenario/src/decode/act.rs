@@ -7,8 +7,8 @@ use super::{
 
 use crate::grammar::is_code;
 use crate::model::{
-    Act, Answer, Connect, ConnectTo, End, Handshake, Leaf, Level, Login, Name, Pattern, Payload, ProtectionLevel,
-    Receive, ReplyKey, ReplyMatch, Resume, Script, Step,
+    Act, Answer, Connect, ConnectTo, End, Handshake, Leaf, Level, Login, Name, Passive, Pattern, Payload,
+    ProtectionLevel, Receive, ReplyKey, ReplyMatch, Resume, Script, Step,
 };
 use crate::node::{Kind, Node};
 
@@ -31,7 +31,8 @@ impl Decoder {
 
     fn bare(&self, word: &str, node: &Node) -> Decoded<Act> {
         Ok(match word {
-            "accept" => Act::Accept,
+            "accept" => Act::Accept { from: None },
+            "key-update" => Act::KeyUpdate { on: None, request: false },
             "login" => Act::Login(Login { protect: Some(ProtectionLevel::P), certificate: None }),
             "handshake" => Act::Handshake(Handshake::default()),
             "receive" => Act::Receive(Receive::default()),
@@ -53,8 +54,18 @@ impl Decoder {
             "reply" => Act::Reply(self.reply(value)?),
             "answer" => Act::Answer(answer(value)?),
             "open" => Act::Open(template(value)?),
-            "passive" => Act::Passive(template(value)?),
-            "listen" => Act::Listen { name: text(needed(value, "as")?)?.to_owned() },
+            "passive" => Act::Passive(passive(value)?),
+            "listen" => Act::Listen {
+                name: text(needed(value, "as")?)?.to_owned(),
+                at: value.value("at").map(template).transpose()?,
+            },
+            "accept" => Act::Accept { from: Some(text(value)?.to_owned()) },
+            "session" => Act::Session {
+                name: text(needed(value, "as")?)?.to_owned(),
+                script: self.script(needed(value, "do")?)?,
+            },
+            "key-update" => self.key_update(value)?,
+            "records" => Act::Records(list(value)?.iter().map(template).collect::<Decoded<_>>()?),
             "handshake" => Act::Handshake(self.handshake(value)?),
             "deliver" => self.deliver(value)?,
             "receive" => Act::Receive(self.receive(value)?),
@@ -105,7 +116,17 @@ impl Decoder {
             identity: optional_text(node, "identity")?,
             resumed: optional_word(node, "resumed", yes_no, "`yes` or `no`")?,
             otherwise: node.value("else").map(|script| self.script(script)).transpose()?,
+            offers: optional_text(node, "offers")?,
+            only_begins: optional_word(node, "wait", yes_no, "`yes` or `no`")? == Some(false),
         })
+    }
+
+    fn key_update(&self, node: &Node) -> Decoded<Act> {
+        if node.text().is_some() {
+            return Ok(Act::KeyUpdate { on: Some(self.connection(node)?), request: false });
+        }
+        let request = optional_word(node, "request", yes_no, "`yes` or `no`")?.unwrap_or(false);
+        Ok(Act::KeyUpdate { on: self.optional_connection(node.value("on"))?, request })
     }
 
     fn deliver(&self, node: &Node) -> Decoded<Act> {
@@ -197,6 +218,14 @@ fn connect(node: &Node) -> Decoded<Connect> {
         None => usual.to_owned(),
     };
     Ok(Connect { to, name, from: node.value("from").map(template).transpose()? })
+}
+
+fn passive(node: &Node) -> Decoded<Passive> {
+    if node.text().is_some() {
+        return Ok(Passive { command: template(node)?, in_range: false });
+    }
+    let in_range = optional_word(node, "in-range", yes_no, "`yes` or `no`")?.unwrap_or(false);
+    Ok(Passive { command: template(needed(node, "send")?)?, in_range })
 }
 
 fn login(node: &Node) -> Decoded<Login> {

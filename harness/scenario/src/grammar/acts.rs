@@ -41,9 +41,24 @@ pub(super) static ACTS: &[Key] = &[
         "A passive command and the connection to the address it gave; if it fails the variant is untestable.",
         &TEXT,
     ),
-    key("passive", "Sends PASV or EPSV (or what the text says), and remembers the address in the reply.", &TEXT),
-    key("listen", "Opens a listener of ours; `${NAME.port}` is its number, `${NAME.PORT}` its h1,…,p2 form.", &LISTEN),
-    key("accept", "Takes the data connection as agreed: accepts it, or connects in active mode.", &Shape::Nothing),
+    key("passive", "Sends PASV or EPSV (or what the text says), and remembers the address in the reply.", &PASSIVE),
+    key(
+        "listen",
+        "Opens a listener of ours; `${NAME.port}`, `${NAME.PORT}`, `${NAME.EPRT}` name it; who connects is logged.",
+        &LISTEN,
+    ),
+    key(
+        "accept",
+        "Takes the data connection as agreed: a server accepts it or connects, a client takes it from a listener.",
+        &OPTIONAL_NAME,
+    ),
+    key("session", "The acts of `do` speak on another control connection.", &SESSION),
+    key("key-update", "Sends a TLS 1.3 KeyUpdate.", &KEY_UPDATE),
+    key(
+        "records",
+        "Sends one command line in several records (in the clear: segments); the texts hold its CR LF too.",
+        &TEXTS,
+    ),
     key("handshake", "Starts (client) or accepts (server) a TLS handshake, and waits for its end.", &HANDSHAKE),
     key("deliver", "Sends a file on the data connection: all of it, half of it, or a fixture.", &DELIVER),
     key("receive", "Reads a data connection to its end; the server's takes an upload.", &RECEIVE),
@@ -124,7 +139,25 @@ static REPLY_BRANCH: Format = Format::Pattern {
 };
 
 static LISTEN: Shape = Shape::Record(LISTEN_KEYS);
-static LISTEN_KEYS: &[Key] = &[needed("as", "The name of the listener.", &NAME)];
+static LISTEN_KEYS: &[Key] = &[
+    needed("as", "The name of the listener.", &NAME),
+    key("at", "Its address; the control connection's own if nothing is said.", &TEXT),
+];
+
+static PASSIVE: Shape = Shape::Either(&[Shape::Text(&Format::Any), Shape::Record(PASSIVE_KEYS)]);
+static PASSIVE_KEYS: &[Key] = &[
+    needed("send", "The command.", &TEXT),
+    key("in-range", "Whether the port must be one of the range that the subject is set up with.", &YES_NO),
+];
+
+static SESSION: Shape = Shape::Record(SESSION_KEYS);
+static SESSION_KEYS: &[Key] =
+    &[needed("as", "The name of its control connection.", &NAME), needed("do", "What is done in it.", &SCRIPT_SHAPE)];
+
+static KEY_UPDATE: Shape =
+    Shape::Either(&[Shape::Nothing, Shape::Text(&super::NAME_FORMAT), Shape::Record(KEY_UPDATE_KEYS)]);
+static KEY_UPDATE_KEYS: &[Key] =
+    &[key("on", "The connection.", &NAME), key("request", "Whether the peer is asked to do the same.", &YES_NO)];
 
 static HANDSHAKE: Shape =
     Shape::Either(&[Shape::Nothing, Shape::Text(&super::NAME_FORMAT), Shape::Record(HANDSHAKE_KEYS)]);
@@ -142,6 +175,8 @@ static HANDSHAKE_KEYS: &[Key] = &[
         &NAME,
     ),
     key("resumed", "Whether the session must be resumed (`yes`) or must not be (`no`).", &YES_NO),
+    key("offers", "The session whose control connection's tickets are offered; this one if nothing is said.", &NAME),
+    key("wait", "`no`: only begins it; the script goes on at once, and may `await: handshake` later.", &YES_NO),
     key("else", "What follows a handshake that fails, in place of ending the script.", &SCRIPT_SHAPE),
 ];
 static RESUME: Shape = Shape::Text(&Format::Words { noun: "a way to resume", words: Resume::WORDS });

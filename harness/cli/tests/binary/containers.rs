@@ -1,0 +1,87 @@
+//! Peers in containers, as a person starts and leaves them. Where no engine answers, or the image was not built, these
+//! tests pass without a look, unless `FTPSPEC_REQUIRE_CONTAINERS=1` says that there must be one.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpStream;
+use std::process::{Child, ChildStdout, Stdio};
+
+use ftpspec_peers::containers::{DEFAULT_SUITE, PeerImage, found, has_image};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::program::{command, ran};
+
+#[test]
+fn a_peer_that_is_up_can_be_met_and_is_gone_after_ctrl_c() {
+    if !have_vsftpd() {
+        return;
+    }
+    let (mut child, mut told) = started(&["peers", "up", "vsftpd", "--configuration", "strict"]);
+    let url = line_with(&mut told, "url");
+    let place = url.rsplit('@').next().unwrap().trim().to_owned();
+    line_with(&mut told, "Ctrl-C");
+
+    let mut greeting = [0; 4];
+    TcpStream::connect(&place).unwrap().read_exact(&mut greeting).unwrap();
+    assert_eq!(&greeting, b"220 ");
+    let logs = ran(&["peers", "logs", "vsftpd"]);
+    assert_eq!(logs.code, 0, "{}", logs.stderr);
+    assert!(logs.stdout.contains("localhost/ftpspec-vsftpd:bookworm"), "{}", logs.stdout);
+
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(containers_of(child.id()), 0);
+}
+
+#[test]
+fn an_interrupted_run_leaves_no_container() {
+    if !have_vsftpd() {
+        return;
+    }
+    let (mut child, mut told) = started(&["run", "server/data", "--server", "peer:vsftpd"]);
+    line_with(&mut told, "variants");
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let mut rest = String::new();
+    told.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    assert_eq!(containers_of(child.id()), 0);
+}
+
+#[test]
+fn the_list_of_peers_names_their_configurations() {
+    let ran = ran(&["peers"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    for said in ["peer:vsftpd\n", "peer:proftpd\n", "  strict ", "reuse-demanded", "  images "] {
+        assert!(ran.stdout.contains(said), "{said}: {}", ran.stdout);
+    }
+}
+
+fn started(arguments: &[&str]) -> (Child, BufReader<ChildStdout>) {
+    let mut child = command(arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let told = BufReader::new(child.stdout.take().unwrap());
+    (child, told)
+}
+
+fn line_with(told: &mut impl std::io::BufRead, word: &str) -> String {
+    told.by_ref().lines().map_while(Result::ok).find(|line| line.contains(word)).expect("it says so")
+}
+
+fn have_vsftpd() -> bool {
+    let image = PeerImage::built_here("vsftpd", DEFAULT_SUITE);
+    let required = std::env::var_os("FTPSPEC_REQUIRE_CONTAINERS").is_some_and(|value| value == "1");
+    match runtime().block_on(has_image(&image)) {
+        Ok(true) => true,
+        there_or_not => {
+            assert!(!required, "{image}: {there_or_not:?}");
+            false
+        }
+    }
+}
+
+fn containers_of(process: u32) -> usize {
+    let all = runtime().block_on(found()).unwrap();
+    all.iter().filter(|peer| peer.process == Some(process)).count()
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Runtime::new().unwrap()
+}
