@@ -16,7 +16,7 @@ use crate::error::Trouble;
 use crate::subject::{NoEndpoint, USER, random_word, write_fixtures};
 
 /// The passive range of the configuration that has a narrow one.
-const NARROW_RANGE: std::ops::RangeInclusive<u16> = 40_000..=40_003;
+pub(crate) const NARROW_RANGE: std::ops::RangeInclusive<u16> = 40_000..=40_003;
 
 /// A containerised peer that was started on its own, to point a client at. Dropping it removes its container.
 pub struct StartedPeer {

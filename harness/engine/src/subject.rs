@@ -171,7 +171,8 @@ impl Host {
                 let containers = self.containers.as_ref().expect("made with the host");
                 let (peer, implicit) = containers.providing(&needs).await?;
                 let endpoint = self.own(peer.address(), implicit).map_err(NoEndpoint::Trouble)?;
-                Ok(Endpoint { _container: Some(peer), ..endpoint })
+                let passive_ports = needs.contains(&Capability::NarrowRange).then_some(crate::container::NARROW_RANGE);
+                Ok(Endpoint { passive_ports, _container: Some(peer), ..endpoint })
             }
             Subject::Remote(remote) => remote_endpoint(remote, &needs).await,
         }
@@ -211,7 +212,7 @@ impl Host {
         })
         .map_err(|error| trouble("the reference server", &error))?;
         let endpoint = self.own(server.address(), implicit).map_err(NoEndpoint::Trouble)?;
-        Ok(Endpoint { reference: Some(server), ..endpoint })
+        Ok(Endpoint { passive_ports: server.passive_ports(), reference: Some(server), ..endpoint })
     }
 
     /// An endpoint that is ours: its files, user and certificates are known.

@@ -44,6 +44,8 @@ pub(crate) struct Driver {
     /// Commands that have had no final reply yet.
     asked: VecDeque<String>,
     command_wanted: bool,
+    /// A lie: what does not end in a line's end is not read on later.
+    whole_lines_only: bool,
 
     out: Vec<u8>,
     payload: Option<(Arc<[u8]>, usize)>,
@@ -142,6 +144,7 @@ impl Driver {
             // The greeting answers nothing.
             asked: VecDeque::from([String::new()]),
             command_wanted: false,
+            whole_lines_only: false,
             out: Vec::new(),
             payload: None,
             waiting: Vec::new(),

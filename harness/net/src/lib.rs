@@ -98,6 +98,8 @@ pub enum Act {
     Observe,
     /// Drops what has been received behind the last command.
     DropEarly,
+    /// Forgets a command line that does not come in one piece: a fault that was met in the field.
+    WholeLinesOnly,
     /// Reads one more command.
     NextCommand,
 }

@@ -22,6 +22,11 @@ pub const FIXTURES: &[Fixture] = &[
     Fixture { name: "one-octet", file: "one-octet.bin" },
     Fixture { name: "text", file: "text.txt" },
     Fixture { name: "text-crlf", file: "text-crlf.txt" },
+    Fixture { name: "size-16383", file: "size-16383.bin" },
+    Fixture { name: "size-16384", file: "size-16384.bin" },
+    Fixture { name: "size-16385", file: "size-16385.bin" },
+    Fixture { name: "size-65536", file: "size-65536.bin" },
+    Fixture { name: "size-101701", file: "size-101701.bin" },
     Fixture { name: "large", file: "large.bin" },
     Fixture { name: "empty-directory", file: "empty-directory" },
     Fixture { name: "missing", file: "missing.bin" },
@@ -37,7 +42,11 @@ pub fn content(name: &str) -> Option<Arc<[u8]>> {
         "text" => Some(Arc::from(text("\n").into_bytes())),
         "text-crlf" => Some(Arc::from(text("\r\n").into_bytes())),
         "large" => Some(Arc::clone(LARGE_FILE.get_or_init(|| Arc::from(noise(LARGE))))),
-        _ => None,
+        // Around the size of a TLS record, and one that no power of two divides.
+        name => {
+            let size = name.strip_prefix("size-")?.parse().ok().filter(|size| *size <= LARGE)?;
+            Some(Arc::from(noise(size)))
+        }
     }
 }
 
@@ -67,6 +76,22 @@ mod tests {
     #[test]
     fn every_file_has_its_octets_and_folders_have_none() {
         let lengths: Vec<_> = FIXTURES.iter().map(|fixture| content(fixture.name).map(|octets| octets.len())).collect();
-        assert_eq!(lengths, [Some(0), Some(1), Some(1920), Some(1960), Some(LARGE), None, None]);
+        assert_eq!(
+            lengths,
+            [
+                Some(0),
+                Some(1),
+                Some(1920),
+                Some(1960),
+                Some(16383),
+                Some(16384),
+                Some(16385),
+                Some(65536),
+                Some(101_701),
+                Some(LARGE),
+                None,
+                None
+            ]
+        );
     }
 }

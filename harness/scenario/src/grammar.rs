@@ -31,8 +31,20 @@ pub fn acts() -> impl Iterator<Item = ActDescription> {
 }
 
 /// The fixtures that every subject has, or that are made for it.
-pub(crate) const FIXTURES: &[&str] =
-    &["empty", "one-octet", "text", "text-crlf", "large", "empty-directory", "missing"];
+pub(crate) const FIXTURES: &[&str] = &[
+    "empty",
+    "one-octet",
+    "text",
+    "text-crlf",
+    "size-16383",
+    "size-16384",
+    "size-16385",
+    "size-65536",
+    "size-101701",
+    "large",
+    "empty-directory",
+    "missing",
+];
 
 static TEXT: Shape = Shape::Text(&Format::Any);
 static TEXTS: Shape = Shape::List(&TEXT);

@@ -41,6 +41,34 @@ pub struct ServerSettings {
     pub upload_stored: UploadStored,
     /// `auth-ssl`: the answer to AUTH SSL.
     pub auth_ssl: AuthSsl,
+    /// `second-auth`: what AUTH TLS gets inside TLS.
+    pub second_auth: Permission,
+    /// `versions`: the TLS versions that are spoken.
+    pub versions: Versions,
+    /// `passive-ports`: where passive listeners are.
+    pub passive_ports: PassivePorts,
+    /// `epsv-all`: whether EPSV ALL shuts the other ways to a data connection.
+    pub epsv_all: Attention,
+    /// `epsv-protocol`: whether the network protocol that EPSV names is looked at.
+    pub epsv_protocol: EpsvProtocol,
+    /// `data-source`: who may come to a passive listener.
+    pub data_source: Company,
+    /// `port-targets`: where PORT and EPRT may lead.
+    pub port_targets: Company,
+    /// `prot-after-ccc`: whether PROT is taken once CCC has ended the control connection's TLS.
+    pub prot_after_ccc: Permission,
+    /// `checks-after-ccc`: whether what is refused before CCC is refused after it.
+    pub checks_after_ccc: Memory,
+    /// `foreign-tickets`: whether a ticket of another control session resumes.
+    pub foreign_tickets: Permission,
+    /// `after-data-failure`: what becomes of the control connection when TLS on data fails.
+    pub after_data_failure: Aftermath,
+    /// `line-ends`: how CR and LF must arrive.
+    pub line_ends: LineEnds,
+    /// `long-line`: what a command line that is too long gets.
+    pub long_line: Aftermath,
+    /// `rein`: what REIN does.
+    pub rein: Rein,
 }
 
 macro_rules! choice {
@@ -169,6 +197,75 @@ AuthSsl {
     Accepted => "234",
 });
 
+choice!(/// `versions`
+Versions {
+    /// TLS 1.2 and 1.3.
+    Modern => "modern",
+    /// A lie by RFC 8996: TLS 1.0 and 1.1 too.
+    OldToo => "old-too",
+});
+choice!(/// `passive-ports`
+PassivePorts {
+    /// Any free port.
+    Any => "any",
+    /// Four ports; when all are taken, 425.
+    Narrow => "narrow",
+    /// A lie: four ports are given out as the range, and any free one is used.
+    OutOfRange => "out-of-range",
+    /// A lie: when all four are taken, no reply comes.
+    NarrowAndSilent => "narrow-and-silent",
+    /// A lie: a port is never free again in the session that used it up.
+    NarrowAndKept => "narrow-and-kept",
+});
+choice!(/// Whether something that the client said is heeded.
+Attention {
+    /// It is.
+    Heeded => "heeded",
+    /// A lie: it is not.
+    Ignored => "ignored",
+});
+choice!(/// `epsv-protocol`
+EpsvProtocol {
+    /// An unknown one gets 522 and the list.
+    Checked => "checked",
+    /// A lie: it is taken for any.
+    Ignored => "ignored",
+    /// A lie: 522 without the list.
+    WithoutList => "without-list",
+});
+choice!(/// With whom data connections are made.
+Company {
+    /// The control connection's peer only.
+    ControlPeer => "control-peer",
+    /// A lie by RFC 2577: anybody.
+    Anybody => "anybody",
+});
+choice!(/// What becomes of the control connection.
+Aftermath {
+    /// An error reply, and it lives on.
+    LivesOn => "lives-on",
+    /// A lie: it is closed.
+    Closed => "closed",
+});
+choice!(/// `line-ends`
+LineEnds {
+    /// They may come apart.
+    Apart => "apart",
+    /// A lie: a line whose LF comes in a later read is never answered.
+    Together => "together",
+});
+choice!(/// `rein`
+Rein {
+    /// 502.
+    Unknown => "unknown",
+    /// 220, and everything begins anew, in the clear.
+    Supported => "supported",
+    /// A lie: 220, and TLS stays up.
+    KeepsTls => "keeps-tls",
+    /// A lie: 220, and the login stays.
+    KeepsLogin => "keeps-login",
+});
+
 impl Default for ServerSettings {
     fn default() -> Self {
         Self {
@@ -189,6 +286,20 @@ impl Default for ServerSettings {
             upload_end: UploadEnd::CloseNotify,
             upload_stored: UploadStored::Whole,
             auth_ssl: AuthSsl::Refused,
+            second_auth: Permission::Refused,
+            versions: Versions::Modern,
+            passive_ports: PassivePorts::Any,
+            epsv_all: Attention::Heeded,
+            epsv_protocol: EpsvProtocol::Checked,
+            data_source: Company::ControlPeer,
+            port_targets: Company::ControlPeer,
+            prot_after_ccc: Permission::Refused,
+            checks_after_ccc: Memory::Remembered,
+            foreign_tickets: Permission::Refused,
+            after_data_failure: Aftermath::LivesOn,
+            line_ends: LineEnds::Apart,
+            long_line: Aftermath::LivesOn,
+            rein: Rein::Supported,
         }
     }
 }
@@ -230,6 +341,20 @@ pub const SETTINGS: &[(&str, &[&str])] = &[
     ("upload-end", UploadEnd::WORDS),
     ("upload-stored", UploadStored::WORDS),
     ("auth-ssl", AuthSsl::WORDS),
+    ("second-auth", Permission::WORDS),
+    ("versions", Versions::WORDS),
+    ("passive-ports", PassivePorts::WORDS),
+    ("epsv-all", Attention::WORDS),
+    ("epsv-protocol", EpsvProtocol::WORDS),
+    ("data-source", Company::WORDS),
+    ("port-targets", Company::WORDS),
+    ("prot-after-ccc", Permission::WORDS),
+    ("checks-after-ccc", Memory::WORDS),
+    ("foreign-tickets", Permission::WORDS),
+    ("after-data-failure", Aftermath::WORDS),
+    ("line-ends", LineEnds::WORDS),
+    ("long-line", Aftermath::WORDS),
+    ("rein", Rein::WORDS),
 ];
 
 /// The most tickets that may be asked of one handshake: more would not fit the reader's bound on a flight.
@@ -280,6 +405,20 @@ impl ServerSettings {
             "upload-end" => set!(upload_end: UploadEnd),
             "upload-stored" => set!(upload_stored: UploadStored),
             "auth-ssl" => set!(auth_ssl: AuthSsl),
+            "second-auth" => set!(second_auth: Permission),
+            "versions" => set!(versions: Versions),
+            "passive-ports" => set!(passive_ports: PassivePorts),
+            "epsv-all" => set!(epsv_all: Attention),
+            "epsv-protocol" => set!(epsv_protocol: EpsvProtocol),
+            "data-source" => set!(data_source: Company),
+            "port-targets" => set!(port_targets: Company),
+            "prot-after-ccc" => set!(prot_after_ccc: Permission),
+            "checks-after-ccc" => set!(checks_after_ccc: Memory),
+            "foreign-tickets" => set!(foreign_tickets: Permission),
+            "after-data-failure" => set!(after_data_failure: Aftermath),
+            "line-ends" => set!(line_ends: LineEnds),
+            "long-line" => set!(long_line: Aftermath),
+            "rein" => set!(rein: Rein),
             _ => return Err(SettingError::Unknown(setting.to_owned())),
         }
         Ok(())
@@ -292,6 +431,7 @@ impl ServerSettings {
             Capability::ClearLoginRefused => self.clear_login = Permission::Refused,
             Capability::ClearDataRefused => self.clear_data = Permission::Refused,
             Capability::ReuseDemanded => self.reuse = Reuse::Demanded,
+            Capability::NarrowRange => self.passive_ports = PassivePorts::Narrow,
             Capability::ClientCertificate => {
                 self.client_certificate = ClientCertificate::Asked;
                 self.certificate_cross_check = CrossCheck::Remembered;
@@ -305,8 +445,7 @@ impl ServerSettings {
             | Capability::Tls12
             | Capability::Tls13
             | Capability::TlsOptional
-            | Capability::ReuseOffered
-            | Capability::NarrowRange => {}
+            | Capability::ReuseOffered => {}
         }
     }
 }

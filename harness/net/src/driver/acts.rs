@@ -37,6 +37,10 @@ impl Driver {
         }
         match act {
             Act::Read => Ok(()),
+            Act::WholeLinesOnly => {
+                self.whole_lines_only = true;
+                Ok(())
+            }
             Act::Write { octets, verb } => {
                 if let Some(verb) = verb {
                     self.asked.push_back(verb);

@@ -210,6 +210,9 @@ impl Driver {
                 }
             }
             Carries::Commands => {
+                if self.whole_lines_only && !octets.ends_with(b"\n") {
+                    return;
+                }
                 // Once nobody holds the connection, nobody will ask for commands.
                 if self.lingers.is_none()
                     && let Some(octets) = self.within_bounds(octets)

@@ -3,19 +3,22 @@
 //! needs it. It judges nobody.
 
 mod answers;
+mod commands;
+mod security;
 mod session;
 mod tree;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ftpspec_net::{Limits, Listener};
 use ftpspec_scenario::load_rules;
 use ftpspec_scenario::model::{Rule, Source};
-use ftpspec_scenario::settings::ServerSettings;
-use ftpspec_tls::Engine;
+use ftpspec_scenario::settings::{PassivePorts, ServerSettings};
+use ftpspec_tls::{Engine, ServerContext};
 use ftpspec_transcript::Secret;
 use tokio::task::JoinSet;
 
@@ -64,7 +67,47 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) tree: Tree,
     pub(crate) fired: AtomicUsize,
+    /// The TLS context that all sessions share, where the settings lie so.
+    pub(crate) common_context: Mutex<Option<Arc<ServerContext>>>,
+    /// The passive range, where it is narrow.
+    range: Option<RangeInclusive<u16>>,
+    /// Listeners that are never given back, where the settings lie so.
+    kept: Mutex<Vec<Arc<Listener>>>,
 }
+
+impl Shared {
+    /// A passive listener, if a port is free.
+    pub(crate) fn passive_listener(&self, ip: IpAddr) -> Option<Arc<Listener>> {
+        let any = || Listener::bind(SocketAddr::new(ip, 0)).ok().map(Arc::new);
+        let Some(range) = self.range.clone().filter(|_| self.settings.passive_ports != PassivePorts::OutOfRange) else {
+            return any();
+        };
+        let listener =
+            range.into_iter().find_map(|port| Listener::bind(SocketAddr::new(ip, port)).ok()).map(Arc::new)?;
+        if self.settings.passive_ports == PassivePorts::NarrowAndKept {
+            self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&listener));
+        }
+        Some(listener)
+    }
+}
+
+/// Four ports in a row that are free at the moment.
+fn narrow_range(ip: IpAddr) -> io::Result<RangeInclusive<u16>> {
+    for _ in 0..RANGE_TRIES {
+        let first = Listener::bind(SocketAddr::new(ip, 0))?.address().port();
+        let range = first..=first.saturating_add(NARROW - 1);
+        if range.clone().all(|port| Listener::bind(SocketAddr::new(ip, port)).is_ok()) {
+            return Ok(range);
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AddrInUse, "no four ports in a row are free"))
+}
+
+/// How many ports a narrow range has: few enough to use up, enough for one session's transfers.
+const NARROW: u16 = 4;
+
+/// How often four free ports in a row are looked for: others take and leave ports meanwhile.
+const RANGE_TRIES: usize = 64;
 
 impl ReferenceServer {
     /// Starts one.
@@ -82,6 +125,7 @@ impl ReferenceServer {
         let listener = Listener::bind(SocketAddr::new(ip, port))?;
         let source = Source { name: "correct.yaml".to_owned(), text: include_str!("correct.yaml").to_owned() };
         let correct = load_rules(&Arc::new(source)).expect("a test reads this file").rules;
+        let range = (settings.passive_ports != PassivePorts::Any).then(|| narrow_range(ip)).transpose()?;
         let shared = Arc::new(Shared {
             settings,
             rules,
@@ -93,6 +137,9 @@ impl ReferenceServer {
             limits,
             tree: Tree::with_fixtures(),
             fired: AtomicUsize::new(0),
+            common_context: Mutex::default(),
+            range,
+            kept: Mutex::default(),
         });
         let address = listener.address();
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
@@ -103,6 +150,12 @@ impl ReferenceServer {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The passive ports that it keeps to, where they are few.
+    #[must_use]
+    pub fn passive_ports(&self) -> Option<RangeInclusive<u16>> {
+        self.shared.range.clone()
     }
 
     /// How often a rule that is not a correct script has fired.

@@ -12,12 +12,12 @@ use ftpspec_play::server::{DataConnection, Taken};
 use ftpspec_play::{CONTROL, DATA, Player, Seat, ServerSide, Setting, Stop};
 use ftpspec_scenario::model::{Act, Answer, Condition, Handshake, Level, Place, Rule, Script, Step};
 use ftpspec_scenario::settings::{
-    AuthSsl, Ccc, ClientCertificate, CloseNotifyAnswer, CrossCheck, DataAfterCcc, Implicit, Memory, OctetsAfterAuth,
-    Permission, Reuse, UnknownLevel, UploadEnd, UploadStored,
+    Aftermath, Attention, CloseNotifyAnswer, Company, DataAfterCcc, Implicit, LineEnds, OctetsAfterAuth, Rein, Reuse,
+    UnknownLevel, UploadEnd, UploadStored,
 };
-use ftpspec_tls::{Machine, Reuse12, ServerContext, ServerSettings, Version};
+use ftpspec_tls::{Machine, ServerContext};
 use ftpspec_transcript::{By, Event, Log, What};
-use ftpspec_wire::{Command, Reply, parse_eprt_argument, parse_port_argument};
+use ftpspec_wire::{Command, Reply};
 use tokio::net::TcpStream;
 
 use super::Shared;
@@ -53,19 +53,65 @@ pub(crate) async fn run(socket: TcpStream, from: SocketAddr, shared: Arc<Shared>
     };
     let mut player = Player::new(Seat::Server(Arc::clone(&session) as Arc<dyn ServerSide>), setting);
     player.adopt(CONTROL, connection.clone(), 0);
+    if shared.settings.line_ends == LineEnds::Together {
+        _ = connection.act(NetAct::WholeLinesOnly).await;
+    }
     if greet(&mut player, &session).await.is_err() {
         return;
     }
-    while let Some(command) = next_command(&connection, &log).await {
-        let verb = command.verb.clone();
-        let script = session.script_for(command);
-        let played = player.play(&script).await;
-        player.let_go(DATA);
-        // Behind a control handshake that failed there is nobody to talk to.
-        if verb == "QUIT" || (verb == "AUTH" && played.is_err() && session.handshake_failed()) {
-            break;
+    let mut ahead = None;
+    loop {
+        let next = match ahead.take() {
+            Some(next) => next,
+            None => next_command(&connection, &log).await,
+        };
+        match next {
+            Next::Command(command) => {
+                let verb = command.verb.clone();
+                let script = session.script_for(command);
+                let played;
+                (played, ahead) = play(&mut player, &session, &connection, &script, &verb).await;
+                player.let_go(DATA);
+                if session.is_over(&verb, &played) {
+                    break;
+                }
+            }
+            Next::TooLong if session.shared.settings.long_line == Aftermath::LivesOn => {
+                _ = player.play(&vec![answer(500)]).await;
+            }
+            Next::TooLong | Next::Left => break,
         }
     }
+}
+
+/// Plays a command's script. During a transfer the next command is heard too: ABOR ends the transfer, any other waits.
+async fn play(
+    player: &mut Player,
+    session: &Session,
+    connection: &Connection,
+    script: &Script,
+    verb: &str,
+) -> (Result<(), Stop>, Option<Next>) {
+    if !TRANSFERS.contains(&verb) {
+        return (player.play(script).await, None);
+    }
+    let next = {
+        let mut playing = std::pin::pin!(player.play(script));
+        let next = tokio::select! {
+            played = &mut playing => return (played, None),
+            next = next_command(connection, &session.log) => next,
+        };
+        if !matches!(&next, Next::Command(command) if command.verb == "ABOR") {
+            return (playing.await, Some(next));
+        }
+        next
+    };
+    // 959 §4.1.3: 426 for the transfer, 226 for the ABOR.
+    if let Some(data) = player.connection(DATA) {
+        _ = data.act(NetAct::Rst).await;
+    }
+    drop(next);
+    (player.play(&vec![answer(426), answer(226)]).await, None)
 }
 
 async fn greet(player: &mut Player, session: &Session) -> Result<(), Stop> {
@@ -79,67 +125,96 @@ async fn greet(player: &mut Player, session: &Session) -> Result<(), Stop> {
     player.play(&script).await
 }
 
-/// The next command, or none once the client has left.
-async fn next_command(connection: &Connection, log: &Log) -> Option<Command> {
-    connection.act(NetAct::NextCommand).await.ok()?;
-    let left = |event: &Event| {
-        event.by == By::Peer
-            && event.connection.as_ref() == Some(connection.name())
-            && matches!(event.what, What::Malformed { .. } | What::Fin { .. } | What::Rst)
-    };
-    let found = log.wait(|events| {
-        let command = connection.received().command.take();
-        if command.is_some() { Some(command) } else { events.iter().any(left).then_some(None) }
-    });
-    tokio::time::timeout(IDLE, found).await.ok().flatten()
+/// What a client does next.
+enum Next {
+    /// It sends a command.
+    Command(Command),
+    /// It sends a line that is too long for anybody.
+    TooLong,
+    /// It leaves, or says nothing for ever.
+    Left,
 }
 
-struct Session {
-    shared: Arc<Shared>,
+async fn next_command(connection: &Connection, log: &Log) -> Next {
+    let from = log.len();
+    if connection.act(NetAct::NextCommand).await.is_err() {
+        return Next::Left;
+    }
+    let here = |event: &Event| event.by == By::Peer && event.connection.as_ref() == Some(connection.name());
+    let found = log.wait(|events| {
+        if let Some(command) = connection.received().command.take() {
+            return Some(Next::Command(command));
+        }
+        let recent = events.get(from..)?;
+        if recent.iter().any(|event| here(event) && matches!(event.what, What::Malformed { .. })) {
+            return Some(Next::TooLong);
+        }
+        events
+            .iter()
+            .any(|event| here(event) && matches!(event.what, What::Fin { .. } | What::Rst))
+            .then_some(Next::Left)
+    });
+    tokio::time::timeout(IDLE, found).await.unwrap_or(Next::Left)
+}
+
+/// Commands during which another may come.
+const TRANSFERS: &[&str] = &["RETR", "STOR", "LIST", "NLST", "MLSD"];
+
+pub(super) struct Session {
+    pub(super) shared: Arc<Shared>,
     /// Our address, for passive mode.
-    ip: IpAddr,
+    pub(super) ip: IpAddr,
     /// The client's address, the only one that active mode goes to.
-    peer_ip: IpAddr,
+    pub(super) peer_ip: IpAddr,
     log: Arc<Log>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct State {
-    verb: String,
-    argument: String,
+pub(super) struct State {
+    pub(super) verb: String,
+    pub(super) argument: String,
     /// The path that the command in hand is about.
-    path: String,
-    payload: Arc<[u8]>,
-    times: BTreeMap<String, u32>,
+    pub(super) path: String,
+    pub(super) payload: Arc<[u8]>,
+    pub(super) times: BTreeMap<String, u32>,
     /// TLS is up on the control connection.
-    protected: bool,
-    after_ccc: bool,
-    user: Option<String>,
-    logged_in: bool,
-    pbsz: bool,
-    private: bool,
-    folder: String,
-    data: Option<DataWay>,
-    context: Option<Arc<ServerContext>>,
+    pub(super) protected: bool,
+    pub(super) after_ccc: bool,
+    pub(super) user: Option<String>,
+    pub(super) logged_in: bool,
+    pub(super) pbsz: bool,
+    pub(super) private: bool,
+    pub(super) folder: String,
+    pub(super) data: Option<DataWay>,
+    pub(super) context: Option<Arc<ServerContext>>,
     /// The client's leaf certificate in the control connection's handshake.
-    control_certificate: Option<Vec<u8>>,
-    control_was_protected: bool,
+    pub(super) control_certificate: Option<Vec<u8>>,
+    pub(super) epsv_all: bool,
 }
 
 /// How the next data connection comes about.
-enum DataWay {
+pub(super) enum DataWay {
     Passive(Arc<Listener>),
     Active(SocketAddr),
 }
 
 impl Session {
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn handshake_failed(&self) -> bool {
-        !self.state().protected
+    /// Whether nothing more is to be said to this client.
+    fn is_over(&self, verb: &str, played: &Result<(), Stop>) -> bool {
+        match verb {
+            "QUIT" => true,
+            // Behind a control handshake that failed there is nobody to talk to.
+            "AUTH" => played.is_err() && !self.state().protected,
+            verb if TRANSFERS.contains(&verb) => {
+                played.is_err() && self.shared.settings.after_data_failure == Aftermath::Closed
+            }
+            _ => false,
+        }
     }
 
     /// The rule for this word that applies now.
@@ -175,7 +250,7 @@ impl Session {
         match self.lacks(&verb) {
             Some(code) => {
                 // A refused transfer needs its data connection no more; a client that has made it learns so at once.
-                if matches!(verb.as_str(), "RETR" | "STOR" | "LIST" | "NLST" | "MLSD") {
+                if TRANSFERS.contains(&verb.as_str()) {
                     self.state().data = None;
                 }
                 vec![answer(code)]
@@ -183,160 +258,21 @@ impl Session {
             None => {
                 self.prepare(&verb);
                 let correct = self.shared.correct.iter().find(|rule| rule.on == verb);
-                correct.map_or_else(|| vec![answer(self.code_for(&verb))], |rule| rule.script.clone())
+                correct.map_or_else(|| self.short_script(&verb), |rule| rule.script.clone())
             }
         }
     }
 
-    /// The code of the refusal that is due before a command can be carried out.
-    fn lacks(&self, verb: &str) -> Option<u16> {
+    /// The correct reply with this code to the command in hand.
+    pub(super) fn own_reply(&self, code: u16) -> Reply {
         let state = self.state();
-        let settings = &self.shared.settings;
-        match verb {
-            "AUTH" => match state.argument.to_ascii_uppercase().as_str() {
-                "" => Some(501),
-                _ if state.protected => Some(503),
-                "TLS" | "TLS-C" => None,
-                "SSL" if settings.auth_ssl == AuthSsl::Accepted => None,
-                _ => Some(504),
-            },
-            "USER" => {
-                (!state.protected && settings.clear_login == Permission::Refused && !state.after_ccc).then_some(530)
-            }
-            "PASS" => match &state.user {
-                None => Some(503),
-                Some(user) => {
-                    let right = *user == self.shared.user && state.argument == self.shared.password.reveal();
-                    (!right).then_some(530)
-                }
-            },
-            "PBSZ" if !state.protected => Some(503),
-            "PBSZ" => state.argument.parse::<u32>().is_err().then_some(501),
-            "PROT" => self.prot_lacks(&state),
-            "CCC" if !state.protected => Some(533),
-            "CCC" if !state.logged_in => Some(534),
-            "CCC" => match settings.ccc {
-                Ccc::Allowed => None,
-                Ccc::Refused => Some(534),
-                Ccc::Unknown => Some(500),
-            },
-            "RETR" | "STOR" | "LIST" | "NLST" | "MLSD" => self.transfer_lacks(verb, &state),
-            "PWD" | "CWD" | "CDUP" | "TYPE" | "MODE" | "STRU" | "SIZE" | "DELE" | "EPSV" | "PASV" | "PORT" | "EPRT"
-                if !state.logged_in =>
-            {
-                Some(530)
-            }
+        let passive = match &state.data {
+            Some(DataWay::Passive(listener)) => Some(listener.address()),
             _ => None,
-        }
-    }
-
-    fn prot_lacks(&self, state: &State) -> Option<u16> {
-        let level = state.argument.to_ascii_uppercase();
-        if !state.protected || (!state.pbsz && self.shared.settings.prot_before_pbsz == Permission::Refused) {
-            return Some(503);
-        }
-        match level.as_str() {
-            "" => Some(501),
-            "C" | "P" => None,
-            "S" | "E" => match self.shared.settings.unknown_level {
-                UnknownLevel::Refused | UnknownLevel::RefusedAndClear => Some(536),
-                UnknownLevel::MeansClear | UnknownLevel::MeansPrivate => None,
-            },
-            _ => Some(504),
-        }
-    }
-
-    fn transfer_lacks(&self, verb: &str, state: &State) -> Option<u16> {
-        if !state.logged_in {
-            return Some(530);
-        }
-        // 4217 §10.2: checked at the transfer command, before any 1yz.
-        if !state.private && self.shared.settings.clear_data == Permission::Refused {
-            return Some(521);
-        }
-        let there = self.shared.tree.at(&state.path);
-        let refused = match verb {
-            "RETR" => !matches!(there, Some(Entry::File(_))),
-            "STOR" => return if !self.shared.tree.may_write(&state.path) { Some(553) } else { no_way(state) },
-            _ => there.is_none(),
         };
-        if refused { Some(550) } else { no_way(state) }
-    }
-
-    /// The code with which a command that lacks nothing is answered.
-    fn code_for(&self, verb: &str) -> u16 {
-        let mut state = self.state();
-        match verb {
-            "USER" => 331,
-            "PASS" => 230,
-            "PBSZ" | "PROT" | "NOOP" | "TYPE" | "MODE" | "STRU" | "OPTS" => 200,
-            "FEAT" | "STAT" => 211,
-            "SYST" => 215,
-            "HELP" => 214,
-            "PWD" => 257,
-            "CWD" | "CDUP" => {
-                if verb == "CDUP" {
-                    state.path = resolve(&state.folder, "..");
-                }
-                if matches!(self.shared.tree.at(&state.path), Some(Entry::Folder)) { 250 } else { 550 }
-            }
-            "SIZE" => match self.shared.tree.at(&state.path) {
-                Some(Entry::File(octets)) => {
-                    state.payload = octets;
-                    213
-                }
-                _ => 550,
-            },
-            "DELE" => {
-                if self.shared.tree.remove(&state.path) {
-                    250
-                } else {
-                    550
-                }
-            }
-            "EPSV" => match state.argument.as_str() {
-                "" => self.listen(&mut state, 229),
-                "1" if self.ip.is_ipv4() => self.listen(&mut state, 229),
-                "2" if self.ip.is_ipv6() => self.listen(&mut state, 229),
-                argument if argument.eq_ignore_ascii_case("ALL") => 200,
-                argument if argument.parse::<u32>().is_ok() => 522,
-                _ => 501,
-            },
-            "PASV" if self.ip.is_ipv4() => self.listen(&mut state, 227),
-            "PASV" => 425,
-            "PORT" => {
-                let to = parse_port_argument(state.argument.as_bytes()).map(SocketAddr::V4);
-                self.aim(&mut state, to.ok())
-            }
-            "EPRT" => {
-                let to = parse_eprt_argument(state.argument.as_bytes());
-                self.aim(&mut state, to.ok())
-            }
-            "ABOR" => 225,
-            _ => 500,
-        }
-    }
-
-    fn listen(&self, state: &mut State, code: u16) -> u16 {
-        match Listener::bind(SocketAddr::new(self.ip, 0)) {
-            Ok(listener) => {
-                state.data = Some(DataWay::Passive(Arc::new(listener)));
-                code
-            }
-            Err(_) => 425,
-        }
-    }
-
-    /// Active mode goes to the client's own address and to no low port (RFC 2577 §3).
-    fn aim(&self, state: &mut State, to: Option<SocketAddr>) -> u16 {
-        match to {
-            None => 501,
-            Some(to) if to.ip() != self.peer_ip || to.port() < 1024 => 504,
-            Some(to) => {
-                state.data = Some(DataWay::Active(to));
-                200
-            }
-        }
+        let folder = if state.folder.is_empty() { "/" } else { &state.folder };
+        let size = Some(state.payload.len());
+        reply(code, &About { verb: &state.verb, argument: &state.argument, folder, size, passive })
     }
 
     /// Gathers the octets that a transfer is about.
@@ -365,44 +301,11 @@ impl Session {
         }
         listing
     }
-
-    fn new_context(&self) -> Result<Arc<ServerContext>, String> {
-        let shared = &self.shared;
-        let settings = &shared.settings;
-        let roots = || shared.pki.ca_pem().map_err(|error| error.to_string());
-        let client_certificate = match settings.client_certificate {
-            ClientCertificate::NotAsked => ftpspec_tls::ClientCertificate::NotAsked,
-            ClientCertificate::Asked => ftpspec_tls::ClientCertificate::Asked { roots: roots()? },
-            ClientCertificate::Demanded => ftpspec_tls::ClientCertificate::Demanded { roots: roots()? },
-        };
-        let gives = !matches!(settings.reuse, Reuse::None);
-        let context = ServerContext::new(
-            shared.engine,
-            ServerSettings {
-                versions: Version::Tls12..=Version::Tls13,
-                identity: shared.pki.identity("server").map_err(|error| error.to_string())?,
-                client_certificate,
-                tickets: if gives { usize::from(settings.tickets) } else { 0 },
-                reuse_tls12: if gives && settings.tickets > 0 { Reuse12::Ticket } else { Reuse12::None },
-                alpn: Vec::new(),
-                old_suites: false,
-                key_log: None,
-            },
-        );
-        context.map(Arc::new).map_err(|error| error.to_string())
-    }
 }
 
 impl ServerSide for Session {
     fn reply(&self, code: u16) -> Reply {
-        let state = self.state();
-        let passive = match &state.data {
-            Some(DataWay::Passive(listener)) => Some(listener.address()),
-            _ => None,
-        };
-        let folder = if state.folder.is_empty() { "/" } else { &state.folder };
-        let size = Some(state.payload.len());
-        reply(code, &About { verb: &state.verb, argument: &state.argument, folder, size, passive })
+        self.own_reply(code)
     }
 
     fn answered(&self, code: u16) {
@@ -417,6 +320,17 @@ impl ServerSide for Session {
             }
             ("PASS", 2) => state.logged_in = true,
             ("PBSZ", 2) => state.pbsz = true,
+            ("EPSV", 2) if argument == "ALL" => {
+                state.epsv_all = self.shared.settings.epsv_all == Attention::Heeded;
+            }
+            // 4217 §13: as if the client had just connected; TLS ends behind the reply.
+            ("REIN", 2) => {
+                let kept = std::mem::take(&mut *state);
+                state.verb = kept.verb;
+                state.times = kept.times;
+                state.protected = kept.protected;
+                state.logged_in = kept.logged_in && self.shared.settings.rein == Rein::KeepsLogin;
+            }
             ("PROT", 2) => {
                 state.private = match argument.as_str() {
                     "P" => true,
@@ -456,12 +370,11 @@ impl ServerSide for Session {
     }
 
     fn machine(&self, data: bool) -> Result<Box<dyn Machine>, String> {
-        // One context for each control session: sessions of others are none of its own.
         let context = match (data, self.state().context.clone()) {
             // The lie `declined`: sessions are given out, and known to nobody.
             (true, Some(_)) if self.shared.settings.reuse == Reuse::Declined => self.new_context()?,
             (true, Some(context)) => context,
-            _ => self.new_context()?,
+            _ => self.control_context()?,
         };
         if !data {
             self.state().context = Some(Arc::clone(&context));
@@ -470,40 +383,27 @@ impl ServerSide for Session {
     }
 
     fn check(&self, data: bool, handshake: &ftpspec_tls::Handshake) -> Result<(), Reply> {
-        let certificate = handshake.peer_chain.first().cloned();
-        if !data {
-            let mut state = self.state();
-            state.protected = true;
-            state.control_was_protected = true;
-            state.control_certificate = certificate;
-            return Ok(());
+        if data {
+            return self.check_data(handshake);
         }
-        let settings = &self.shared.settings;
-        let (after_ccc, control) = {
-            let state = self.state();
-            (state.after_ccc, state.control_certificate.clone())
-        };
-        let forgotten = after_ccc && settings.reuse_after_ccc == Memory::Forgotten;
-        if settings.reuse == Reuse::Demanded && (handshake.resumed.is_none() || forgotten) {
-            return Err(self.reply(522));
-        }
-        let same = match settings.certificate_cross_check {
-            CrossCheck::None => true,
-            // A resumed session is the control connection's own.
-            CrossCheck::Remembered => handshake.resumed.is_some() || certificate == control,
-            CrossCheck::Live => !after_ccc && (handshake.resumed.is_some() || certificate == control),
-        };
-        if same { Ok(()) } else { Err(Reply::new(534, "TLS negotiation failed -- data connection closed")) }
+        let mut state = self.state();
+        state.protected = true;
+        state.control_certificate = handshake.peer_chain.first().cloned();
+        Ok(())
     }
 
     fn take_data_connection(&self) -> DataConnection {
         let way = self.state().data.take();
+        let (peer, anybody) = (self.peer_ip, self.shared.settings.data_source == Company::Anybody);
         Box::pin(async move {
             match way {
-                Some(DataWay::Passive(listener)) => {
+                Some(DataWay::Passive(listener)) => loop {
                     let (socket, from) = listener.accept().await?;
-                    Ok((socket, Taken::Accepted(from)))
-                }
+                    // A stranger who was faster is sent away (RFC 2577 §4 and §8).
+                    if anybody || from.ip() == peer {
+                        return Ok((socket, Taken::Accepted(from)));
+                    }
+                },
                 Some(DataWay::Active(to)) => Ok((ftpspec_net::connect(to, None).await?, Taken::Connected(to))),
                 None => Err(std::io::ErrorKind::NotConnected.into()),
             }
@@ -529,7 +429,7 @@ impl ServerSide for Session {
     fn cleared(&self) {
         let mut state = self.state();
         state.protected = false;
-        state.after_ccc = true;
+        state.after_ccc = state.verb == "CCC";
     }
 }
 
@@ -541,10 +441,6 @@ fn argument_path(state: &State) -> String {
         return words.join(" ");
     }
     argument.to_owned()
-}
-
-fn no_way(state: &State) -> Option<u16> {
-    state.data.is_none().then_some(425)
 }
 
 fn applies(rule: &Rule, on: &str, state: &State, session: &Session) -> bool {
@@ -567,10 +463,10 @@ fn applies(rule: &Rule, on: &str, state: &State, session: &Session) -> bool {
         })
 }
 
-fn step(act: Act) -> Step {
+pub(super) fn step(act: Act) -> Step {
     Step { act, place: Place::default() }
 }
 
-fn answer(code: u16) -> Step {
+pub(super) fn answer(code: u16) -> Step {
     step(Act::Answer(Answer::Code(code)))
 }

@@ -185,8 +185,22 @@ static PART_OF_FILE: Shape = Shape::Text(&Format::Words { noun: "a part of a fil
 
 static DELIVER: Shape = Shape::Either(&[Shape::Text(&DELIVERED), Shape::Record(DELIVER_KEYS)]);
 static DELIVERED: Format = Format::Words { noun: "`all`, `half` or a fixture", words: &DELIVERED_WORDS };
-const DELIVERED_WORDS: [&str; 9] =
-    ["all", "half", "empty", "one-octet", "text", "text-crlf", "large", "empty-directory", "missing"];
+const DELIVERED_WORDS: [&str; 14] = [
+    "all",
+    "half",
+    "empty",
+    "one-octet",
+    "text",
+    "text-crlf",
+    "size-16383",
+    "size-16384",
+    "size-16385",
+    "size-65536",
+    "size-101701",
+    "large",
+    "empty-directory",
+    "missing",
+];
 static DELIVER_KEYS: &[Key] = &[
     key("on", "The connection.", &NAME),
     key("file", "The fixture; the file that the command is about if nothing is said.", &FIXTURE),

@@ -1,0 +1,79 @@
+//! The TLS of a session: its contexts, and what is demanded of a data connection.
+
+use std::sync::{Arc, PoisonError};
+
+use ftpspec_scenario::settings::{ClientCertificate, CrossCheck, Memory, Permission, Reuse, Versions};
+use ftpspec_tls::{Engine, Handshake, Reuse12, ServerContext, ServerSettings, Version};
+use ftpspec_wire::Reply;
+
+use super::session::Session;
+
+impl Session {
+    /// The context of a new control session. One for each: sessions of others are none of its own.
+    pub(super) fn control_context(&self) -> Result<Arc<ServerContext>, String> {
+        if self.shared.settings.foreign_tickets == Permission::Refused {
+            return self.new_context();
+        }
+        // The lie: one for all, so that a ticket of any session resumes.
+        let mut common = self.shared.common_context.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(context) = &*common {
+            return Ok(Arc::clone(context));
+        }
+        let context = self.new_context()?;
+        *common = Some(Arc::clone(&context));
+        Ok(context)
+    }
+
+    /// A context that knows nobody's sessions.
+    pub(super) fn new_context(&self) -> Result<Arc<ServerContext>, String> {
+        let shared = &self.shared;
+        let settings = &shared.settings;
+        let roots = || shared.pki.ca_pem().map_err(|error| error.to_string());
+        let client_certificate = match settings.client_certificate {
+            ClientCertificate::NotAsked => ftpspec_tls::ClientCertificate::NotAsked,
+            ClientCertificate::Asked => ftpspec_tls::ClientCertificate::Asked { roots: roots()? },
+            ClientCertificate::Demanded => ftpspec_tls::ClientCertificate::Demanded { roots: roots()? },
+        };
+        // Only OpenSSL speaks the old ones.
+        let old = settings.versions == Versions::OldToo;
+        let gives = !matches!(settings.reuse, Reuse::None);
+        let context = ServerContext::new(
+            if old { Engine::Openssl } else { shared.engine },
+            ServerSettings {
+                versions: if old { Version::Tls10 } else { Version::Tls12 }..=Version::Tls13,
+                identity: shared.pki.identity("server").map_err(|error| error.to_string())?,
+                client_certificate,
+                tickets: if gives { usize::from(settings.tickets) } else { 0 },
+                reuse_tls12: if gives && settings.tickets > 0 { Reuse12::Ticket } else { Reuse12::None },
+                alpn: Vec::new(),
+                old_suites: old,
+                key_log: None,
+            },
+        );
+        context.map(Arc::new).map_err(|error| error.to_string())
+    }
+
+    /// Looks at a data connection's handshake; an error is the refusal that is due.
+    pub(super) fn check_data(&self, handshake: &Handshake) -> Result<(), Reply> {
+        let settings = &self.shared.settings;
+        let (after_ccc, control) = {
+            let state = self.state();
+            (state.after_ccc, state.control_certificate.clone())
+        };
+        if after_ccc && settings.checks_after_ccc == Memory::Forgotten {
+            return Ok(());
+        }
+        let forgotten = after_ccc && settings.reuse_after_ccc == Memory::Forgotten;
+        if settings.reuse == Reuse::Demanded && (handshake.resumed.is_none() || forgotten) {
+            return Err(self.own_reply(522));
+        }
+        let certificate = handshake.peer_chain.first();
+        let same = match settings.certificate_cross_check {
+            CrossCheck::None => true,
+            // A resumed session is the control connection's own.
+            CrossCheck::Remembered => handshake.resumed.is_some() || certificate == control.as_ref(),
+            CrossCheck::Live => !after_ccc && (handshake.resumed.is_some() || certificate == control.as_ref()),
+        };
+        if same { Ok(()) } else { Err(Reply::new(534, "TLS negotiation failed -- data connection closed")) }
+    }
+}
