@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use ftpspec_results::{
     CaseResult, Diagnosis, Fold, Libraries, Plan, Results, Role, RunEvent, Signal, StaleEntry, Started,
@@ -336,16 +336,33 @@ fn plan(schedule: &Schedule, subject: &Subject) -> Plan {
         .iter()
         .map(|scheduled| connections(&scheduled.scenario.variants[scheduled.variant].steps))
         .sum();
-    // Measured: some 40 ms a variant on two cores against our own peers; a remote one adds its round trips.
-    let each: u64 = if matches!(subject, Subject::Remote(_)) { 500 } else { 40 };
+    let each = if matches!(subject, Subject::Remote(_)) { EACH_REMOTE } else { EACH_OF_OURS };
     let variants = schedule.variants.len() * repeat;
-    let millis = each * u64::try_from(variants).unwrap_or(u64::MAX) / u64::try_from(schedule.jobs.max(1)).unwrap_or(1);
-    Plan {
-        scenarios: ids.len(),
-        variants,
-        connections: connections * repeat,
-        seconds_estimate: millis.div_ceil(1000).max(1),
-    }
+    let waited: Duration = schedule
+        .variants
+        .iter()
+        .map(|scheduled| each + waits(&scheduled.scenario.variants[scheduled.variant].steps))
+        .sum();
+    let whole = waited * u32::try_from(repeat).unwrap_or(u32::MAX) / u32::try_from(schedule.jobs.max(1)).unwrap_or(1);
+    Plan { scenarios: ids.len(), variants, connections: connections * repeat, seconds_estimate: whole.as_secs() + 1 }
+}
+
+/// What a variant takes against a peer of ours: measured, some 40 ms on two cores.
+const EACH_OF_OURS: Duration = Duration::from_millis(40);
+/// What it takes elsewhere: some ten round trips more.
+const EACH_REMOTE: Duration = Duration::from_millis(500);
+
+/// How long a script waits on purpose.
+fn waits(script: &Script) -> Duration {
+    script
+        .iter()
+        .map(|step| match &step.act {
+            Act::Silence { lasts, .. } | Act::Pause(lasts) => *lasts,
+            Act::Judged { script, .. } | Act::Within { script, .. } | Act::Session { script, .. } => waits(script),
+            Act::Either(scripts) => scripts.first().map_or(Duration::ZERO, waits),
+            _ => Duration::ZERO,
+        })
+        .sum()
 }
 
 /// How many TCP connections a script makes, about.
@@ -354,7 +371,9 @@ fn connections(script: &Script) -> usize {
         .iter()
         .map(|step| match &step.act {
             Act::Connect(_) | Act::Login(_) | Act::Open(_) => 1,
-            Act::Judged { script, .. } | Act::Within { script, .. } => connections(script),
+            Act::Judged { script, .. } | Act::Within { script, .. } | Act::Session { script, .. } => {
+                connections(script)
+            }
             _ => 0,
         })
         .sum()

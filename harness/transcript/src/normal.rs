@@ -34,8 +34,16 @@ pub fn normal_form(log: &Log, we_are_client: bool) -> Vec<String> {
 #[must_use]
 pub fn conversation(events: &[Event], words: &[(String, String)], style: Style, we_are_client: bool) -> Vec<String> {
     let width = events.iter().filter_map(|event| event.connection.as_ref()).map(|name| name.len()).max().unwrap_or(0);
-    let mut teller =
-        Teller { words, style, we_are_client, listing: false, quit: false, lines: Vec::new(), handshaken: Vec::new() };
+    let mut teller = Teller {
+        words,
+        style,
+        we_are_client,
+        listing: false,
+        quit: false,
+        lines: Vec::new(),
+        handshaken: Vec::new(),
+        secured: Vec::new(),
+    };
     for event in events {
         if let (What::Handshake(_), Some(connection)) = (&event.what, &event.connection) {
             teller.handshaken.push(connection);
@@ -126,6 +134,8 @@ struct Teller<'a> {
     quit: bool,
     lines: Vec<Line>,
     handshaken: Vec<&'a str>,
+    /// Connections whose handshake has been told by now.
+    secured: Vec<String>,
 }
 
 impl Teller<'_> {
@@ -163,7 +173,11 @@ impl Teller<'_> {
                 }
                 self.quit |= verb == "QUIT";
                 let shown = self.named(line);
-                let clear = if !protected && self.handshaken.contains(&connection) { "  (in the clear)" } else { "" };
+                let clear = if !protected && self.secured.iter().any(|name| name == connection) {
+                    "  (in the clear)"
+                } else {
+                    ""
+                };
                 let clear = if self.style == Style::Full { clear } else { "" };
                 self.line(connection, mark, format!("{shown}{clear}"));
             }
@@ -189,6 +203,7 @@ impl Teller<'_> {
                 }
             }
             What::Handshake(handshake) => {
+                self.secured.push(connection.to_owned());
                 let mut text = format!("TLS {}", handshake.version);
                 match &handshake.resumed {
                     Some(from) => _ = write!(text, "  resumed({from})  {}", handshake.suite),
