@@ -8,7 +8,7 @@ mod acts;
 mod documents;
 mod patterns;
 
-pub(crate) use documents::{BASELINE, DEFECT, DIAGNOSIS, RULES, SCENARIO, SERVER};
+pub(crate) use documents::{BASELINE, DEFECT, DIAGNOSIS, RULES, SCENARIO, SERVER, TARGET};
 pub(crate) use patterns::{ALERTS, UNMET_WHYS, carries_word};
 
 use crate::shape::{Format, Shape};

@@ -22,6 +22,7 @@ mod schema;
 mod select;
 pub mod settings;
 mod shape;
+mod target;
 mod variables;
 
 pub use baseline::{Baseline, BaselineEntry, load_baseline};
@@ -33,4 +34,5 @@ pub use grammar::{ActDescription, acts};
 pub use load::{load_defect, load_diagnosis, load_rules, load_scenario, read_file};
 pub use schema::{SchemaKind, schema};
 pub use select::{SelectError, Selected, Selector, SelectorError, select};
+pub use target::{Pace, PasswordFrom, Target, load_target};
 pub use variables::filler;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::grammar::{DEFECT, DIAGNOSIS, SCENARIO, SERVER};
+use crate::grammar::{DEFECT, DIAGNOSIS, SCENARIO, SERVER, TARGET};
 use crate::settings::{MOST_TICKETS, SETTINGS};
 use crate::shape::{Choice, Format, Key, Named, Shape, allows_nothing};
 
@@ -21,11 +21,13 @@ pub enum SchemaKind {
     Diagnosis,
     /// The description of a server.
     Server,
+    /// The description of an endpoint.
+    Target,
 }
 
 impl SchemaKind {
     /// Every kind.
-    pub const ALL: &'static [Self] = &[Self::Scenario, Self::Defect, Self::Diagnosis, Self::Server];
+    pub const ALL: &'static [Self] = &[Self::Scenario, Self::Defect, Self::Diagnosis, Self::Server, Self::Target];
 
     /// The word that the command line uses.
     #[must_use]
@@ -35,6 +37,7 @@ impl SchemaKind {
             Self::Defect => "defect",
             Self::Diagnosis => "diagnosis",
             Self::Server => "server",
+            Self::Target => "target",
         }
     }
 
@@ -60,6 +63,7 @@ impl SchemaKind {
             Self::Defect => &DEFECT,
             Self::Diagnosis => &DIAGNOSIS,
             Self::Server => &SERVER,
+            Self::Target => &TARGET,
         }
     }
 }

@@ -3,7 +3,8 @@
 use super::acts::SCRIPT_SHAPE;
 use super::patterns::WHEN;
 use super::{
-    CLAUSE, CLAUSES, CODE, EXPECTATIONS, FIXTURE, NAME, NAME_FORMAT, NAMES, NUMBER, TEXT, TEXTS, VERB, YES_NO,
+    CLAUSE, CLAUSES, CODE, DURATION_FORMAT, EXPECTATIONS, FIXTURE, NAME, NAME_FORMAT, NAMES, NUMBER, TEXT, TEXTS, VERB,
+    YES_NO,
 };
 use crate::model::{AtFault, Capability, Effects, Level};
 use crate::shape::{Choice, Format, Key, Named, Shape, key, needed};
@@ -133,6 +134,55 @@ static LOGIN_KEYS: &[Key] = &[
 ];
 static CONFIGURATION: Shape = Shape::Record(CONFIGURATION_KEYS);
 static CONFIGURATION_KEYS: &[Key] = &[needed("provides", "Capabilities that scenarios can need.", &NEEDS)];
+
+pub(crate) static TARGET: Shape = Shape::Record(TARGET_KEYS);
+static TARGET_KEYS: &[Key] = &[
+    needed("title", "The name that reports show.", &TEXT),
+    needed("server", "Where it is: ftp://USER@HOST[:PORT] (explicit TLS) or ftps://… (implicit TLS).", &TEXT),
+    key("password", "Where the password is; never the password itself.", &Shape::Record(PASSWORD_KEYS)),
+    key("tls", "Certificates and versions.", &Shape::Record(TLS_KEYS)),
+    key("fixtures", "Paths of files that are there, and of a folder that may be written.", &Shape::Record(PATH_KEYS)),
+    key("allow", "What may be done to it; only reading if nothing is said.", &Shape::List(&EFFECTS)),
+    key("pace", "How hard it may be worked.", &Shape::Record(PACE_KEYS)),
+    key("passive-ports", "The range that its passive ports come from, both ends included.", &PORTS),
+    key("provides", "What it is set up to do, as far as no probe can find out.", &NEEDS),
+    key("baseline", "The file of its known deviations.", &TEXT),
+];
+static PASSWORD_KEYS: &[Key] = &[
+    key("env", "The environment variable that holds it.", &TEXT),
+    key("file", "The file whose first line it is.", &TEXT),
+];
+static TLS_KEYS: &[Key] = &[
+    key("ca-file", "The certificates (PEM) to trust; the system's if nothing is said.", &TEXT),
+    key("versions", "The versions to test it with.", &Shape::List(&VERSION)),
+    key("client-certificate", "A client certificate with its chain (PEM).", &TEXT),
+    key("client-key", "Its private key.", &Shape::Record(KEY_KEYS)),
+];
+static KEY_KEYS: &[Key] = &[needed("file", "The file (PEM).", &TEXT)];
+static VERSION: Shape = Shape::Text(&Format::Words { noun: "a TLS version", words: &["1.2", "1.3"] });
+static PATH_KEYS: &[Key] = &[
+    key("empty", "A file of no octets.", &TEXT),
+    key("one-octet", "A file that holds the digit 1.", &TEXT),
+    key("text", "A copy of the text fixture, octet for octet.", &TEXT),
+    key("text-crlf", "The same with CR LF.", &TEXT),
+    key("large", "A copy of the large fixture, octet for octet.", &TEXT),
+    key("empty-directory", "A folder with nothing in it.", &TEXT),
+    key("missing", "A path where nothing is.", &TEXT),
+    key("any", "Some small file, whatever it holds.", &TEXT),
+    key("scratch", "A folder that may be written; it is left as it was found.", &TEXT),
+];
+static PACE_KEYS: &[Key] = &[
+    key("connections", "Sessions at once.", &NUMBER),
+    key("per-minute", "Control connections in a minute.", &NUMBER),
+    key("total", "Control connections in all; what needs more is skipped.", &NUMBER),
+    key("pause", "Between the end of a session and the beginning of the next.", &PAUSE),
+];
+static PAUSE: Shape = Shape::Text(&DURATION_FORMAT);
+static PORTS: Shape = Shape::Text(&Format::Pattern {
+    due: "a range of ports such as `50000-50009`",
+    pattern: "^[0-9]{1,5}-[0-9]{1,5}$",
+    holds: |text| crate::target::ports(text).is_some(),
+});
 
 pub(crate) static BASELINE: Shape = Shape::List(&BASELINE_ENTRY);
 static BASELINE_ENTRY: Shape = Shape::Named(&BASELINE_ENTRY_NAMED);
