@@ -26,7 +26,7 @@ pub enum Command {
     List(list::Options),
     /// Tell what an id, a clause, a diagnosis, a defect or a field case is
     Explain(explain::Options),
-    /// Check files of your own: scenarios, diagnoses, defects, server descriptions
+    /// Check files of your own: scenarios, diagnoses, defects, server descriptions, targets
     Lint(lint::Options),
     /// Print the JSON Schema of a kind of file
     Schema(schema::Options),
@@ -88,6 +88,7 @@ Examples:
   ftpspec run                                      all of it against the embedded reference server
   ftpspec run --server peer:vsftpd                 against vsftpd in a container
   ftpspec run --server ftp://me@ftp.example.com --password-env FTP_PASSWORD
+  ftpspec run --target partner.yaml                an endpoint described in a file
   ftpspec list 'server/data/*'                     what would run
   ftpspec explain server/data/retr-empty-file      what it demands, and why
 

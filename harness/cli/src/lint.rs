@@ -13,15 +13,17 @@ use ftpspec_scenario::{
 
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::target;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
 What a file is, its folder says: server/, client/, proxy/ (scenarios), diagnoses/, defects/, baselines/; a file named
-peer.yaml describes a server.
+peer.yaml describes a server. A file elsewhere whose `server:` is a URL describes an endpoint (a target).
 
 Examples:
   ftpspec lint scenarios
-  ftpspec lint my-scenarios/server/data/odd-listing.yaml")]
+  ftpspec lint my-scenarios/server/data/odd-listing.yaml
+  ftpspec lint partner.yaml")]
 pub struct Options {
     /// Files, or folders with files that end in .yaml
     #[arg(value_name = "FILE", required = true)]
@@ -75,6 +77,7 @@ impl Linting {
             Kind::Diagnosis => load_diagnosis(&source).map(|it| put(diagnoses, it, |it| &it.id)),
             Kind::Server => load_server_description(&source).map(drop),
             Kind::Baseline => load_baseline(&source).map(drop),
+            Kind::Target => target::load(&source).map(drop),
         };
         if let Err(diagnostics) = taken {
             self.wrong.extend(diagnostics);
@@ -96,6 +99,7 @@ enum Kind {
     Diagnosis,
     Server,
     Baseline,
+    Target,
 }
 
 /// What a file is, and its name below the folder that says so: a scenario's id comes of it. None if no folder does.
@@ -116,7 +120,12 @@ fn kind_and_name(path: &Path) -> Option<(Kind, String)> {
     if path.file_name().is_some_and(|name| name == "peer.yaml") {
         return Some((Kind::Server, path.to_string_lossy().into_owned()));
     }
-    last(&["server", "client", "proxy"]).map(|at| (Kind::Scenario, below(at)))
+    if let Some(at) = last(&["server", "client", "proxy"]) {
+        return Some((Kind::Scenario, below(at)));
+    }
+    // An endpoint's file lies where its owner keeps it; what it is, it says itself.
+    let says_so = fs::read_to_string(path).is_ok_and(|text| target::is_target(&text));
+    says_so.then(|| (Kind::Target, path.to_string_lossy().into_owned()))
 }
 
 /// Puts a value in the place of the one with the same name, or behind all others.
@@ -151,7 +160,7 @@ fn gather(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), Fai
 
 /// For whoever keeps a file elsewhere.
 const FOLDERS: &str = "scenarios lie below server/, client/ or proxy/, other files below diagnoses/, defects/ or \
-    baselines/, and peer.yaml describes a server";
+    baselines/, peer.yaml describes a server, and a target has a URL behind `server:`";
 
 /// Folders in one another: a link that leads back up would have no end.
 const DEEPEST: usize = 16;

@@ -7,6 +7,7 @@ mod arguments;
 mod certs;
 mod completions;
 mod console;
+mod described;
 mod explain;
 mod failure;
 mod lint;
@@ -18,6 +19,7 @@ mod run;
 mod schema;
 mod signals;
 mod subject;
+mod target;
 
 use std::process::ExitCode;
 

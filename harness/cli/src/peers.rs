@@ -180,7 +180,7 @@ async fn logs(peer: Option<&str>, console: &Console) -> Result<Exit, Failure> {
             continue;
         }
         let log = if embedded_peers().contains(&name) { description(name)?.log.map(|log| log.0) } else { None };
-        let text = logs_of(&container, log.as_deref()).await.map_err(failed)?;
+        let Some(text) = logs_of(&container, log.as_deref()).await.map_err(failed)? else { continue };
         console.print(&format!("{} ({})\n{text}\n", container.image, short(&container.id)))?;
     }
     Ok(Exit::Green)

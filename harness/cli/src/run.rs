@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, ValueEnum};
-use ftpspec::{Effects, Engine, Exit, Limits, RunEvent, Schedule, Stage, Subject, Unplayed, Version, narrow, unplayed};
+use ftpspec::{
+    Effects, Engine, Exit, Limits, RunEvent, Schedule, Shard, Stage, Subject, Unplayed, Version, narrow, unplayed,
+};
 use ftpspec_report::terminal::{self, Detail};
 use ftpspec_results::Started;
 use ftpspec_scenario::{Baseline, load_baseline, read_file};
@@ -15,7 +17,7 @@ use crate::console::Console;
 use crate::failure::Failure;
 use crate::reports::{ReportOptions, Reports};
 use crate::signals::Signals;
-use crate::subject::{SubjectOptions, again};
+use crate::subject::{Chosen, SubjectOptions, again};
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -49,10 +51,12 @@ struct Choice {
     /// The TLS version of our side; without it both
     #[arg(long, value_name = "VERSION", value_parser = ["1.2", "1.3"])]
     tls_version: Option<String>,
-    /// What may be done to the subject; without it intrusive on peers of our own, read on a URL
+    /// What may be done to the subject; without it intrusive on peers of our own, read on a URL, and on a target what
+    /// its file allows
     #[arg(long, value_parser = Effects::WORDS.to_vec())]
     allow: Option<String>,
-    /// How many variants are played at once; without it 1 on a URL, else one for each processor
+    /// How many variants are played at once; without it 1 on a URL, on a target what its pace allows, else one for each
+    /// processor, and four at least
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// The longest that anything is waited for
@@ -67,9 +71,12 @@ struct Choice {
     /// Let warnings be red
     #[arg(long)]
     strict: bool,
-    /// Known deviations: run and shown, not red
+    /// Known deviations: run and shown, not red; without it those that the target names
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
+    /// Play only part K of N; the parts are the same on every machine
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -84,19 +91,23 @@ pub fn execute(options: &Options, console: &Console) -> Result<Exit, Failure> {
     let choice = &options.choice;
     let catalogue = choice.own.catalogue()?;
     let (engine, version) = (choice.engine(), choice.version());
+    let variants = narrow(selected(&catalogue, &options.selectors)?, engine, version);
+    let Chosen { subject, allow, jobs, baseline: known } = options.subject.choose(&catalogue)?;
+    let known = choice.baseline.as_deref().or(known.as_deref());
     let schedule = Schedule {
-        variants: narrow(selected(&catalogue, &options.selectors)?, engine, version),
-        jobs: 1,
+        variants: match choice.shard {
+            Some(shard) => shard.of(variants),
+            None => variants,
+        },
+        jobs: choice.jobs.map_or(jobs, usize::from),
         repeat: choice.repeat.into(),
         fail_fast: choice.fail_fast,
         strict: choice.strict,
-        baseline: choice.baseline.as_deref().map(baseline).transpose()?,
+        baseline: known.map(baseline).transpose()?,
         today: today(),
     };
-    let subject = options.subject.subject(&catalogue)?;
-    let schedule = Schedule { jobs: choice.jobs(&subject), ..schedule };
-    let allow = choice.allow(&subject);
-    let again = options.again();
+    let allow = choice.allow.as_deref().and_then(Effects::from_word).unwrap_or(allow);
+    let (again, family) = (options.again(), options.subject.family());
 
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::surroundings)?;
     let exit = runtime.block_on(async {
@@ -113,7 +124,7 @@ pub fn execute(options: &Options, console: &Console) -> Result<Exit, Failure> {
         let tell = |event: &RunEvent| reports.tell(event);
         match stage {
             Ok(stage) => {
-                let stage = Arc::new(stage.choosing(engine, version));
+                let stage = Arc::new(stage.choosing(engine, version).over(family));
                 ftpspec::run(stage, schedule, signals.stop(), tell).await;
             }
             Err(why) => _ = unplayed(&subject, &schedule, &why, tell),
@@ -173,23 +184,9 @@ impl Choice {
         self.tls_version.as_ref().and_then(|word| word.parse().ok())
     }
 
-    fn allow(&self, subject: &Subject) -> Effects {
-        let given = self.allow.as_deref().and_then(Effects::from_word);
-        given.unwrap_or_else(|| SubjectOptions::allowed_by_default(subject))
-    }
-
     fn limits(&self) -> Limits {
         let limits = Limits::default();
         self.timeout.map_or(limits, |seconds| limits.at_most(Duration::from_secs(seconds.into())))
-    }
-
-    /// Somebody else's server may count connections; our own peers do not.
-    fn jobs(&self, subject: &Subject) -> usize {
-        let of_our_own = || match subject {
-            Subject::Remote(_) => 1,
-            _ => std::thread::available_parallelism().map_or(1, usize::from),
-        };
-        self.jobs.map_or_else(of_our_own, usize::from)
     }
 }
 
@@ -207,7 +204,14 @@ fn today() -> String {
 /// A container that was starting when a signal came belongs to nobody any more.
 #[cfg(feature = "containers")]
 async fn leave_nothing(subject: &Subject) {
-    if matches!(subject, Subject::Container { .. }) {
+    use ftpspec_scenario::Start;
+
+    let contained = match subject {
+        Subject::Container { .. } => true,
+        Subject::Described { description, .. } => matches!(description.start, Start::Container { .. }),
+        _ => false,
+    };
+    if contained {
         // What it cannot remove the next start will.
         _ = ftpspec_peers::containers::remove_own().await;
     }
@@ -225,7 +229,9 @@ Examples:
   ftpspec run 'server/data/*' level:must --junit reports/out/junit.xml
   ftpspec run server/data/retr-empty-file -v --defect retr-empty-closes-before-handshake
   ftpspec run --server peer:vsftpd@trixie
+  ftpspec run --server my-server.yaml
   ftpspec run --server ftp://me@ftp.example.com --password-env FTP_PASSWORD
   ftpspec run --server ftps://me@10.0.0.7 --ca-file their-ca.pem --json results.json
+  ftpspec run --target partner.yaml --allow read
 
 The password is never sent on an unprotected connection, nor to a certificate that was not verified.";

@@ -16,7 +16,7 @@ Example:
   # yaml-language-server: $schema=scenario.schema.json")]
 pub struct Options {
     /// Which kind of file; without one the kinds are listed
-    #[arg(value_parser = PossibleValuesParser::new(kinds()))]
+    #[arg(value_parser = PossibleValuesParser::new(kinds()), hide_possible_values = true)]
     kind: Option<String>,
 }
 

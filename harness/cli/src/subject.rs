@@ -4,64 +4,120 @@
 use std::fs;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
-use ftpspec::{Catalogue, Effects, Identity, Remote, Secret, ServerUrl, ServerUrlError, Subject, Trust, system_trust};
-use ftpspec_scenario::nearest;
+use ftpspec::{
+    Catalogue, Effects, Family, Identity, Remote, Secret, ServerUrl, ServerUrlError, Subject, Surroundings, Trust,
+    system_trust,
+};
+use ftpspec_scenario::{ServerDescription, nearest};
 
+use crate::described::{Described, Running};
 use crate::failure::{Failure, warn};
+use crate::target::FromFile;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The subject")]
 pub struct SubjectOptions {
-    /// The server under test: ftp://USER@HOST[:PORT] (explicit TLS), ftps://… (implicit TLS), or peer:NAME[@SUITE] (a
-    /// container); without it the embedded reference server
-    #[arg(long, value_name = "URL|peer:NAME", conflicts_with = "defect")]
+    /// The server under test: ftp://USER@HOST[:PORT] (explicit TLS), ftps://… (implicit TLS), peer:NAME[@SUITE] (a
+    /// container), or a FILE that describes a server and how to start it (`ftpspec schema server`); without it the
+    /// embedded reference server
+    #[arg(long, value_name = "URL|peer:NAME|FILE", group = "endpoint", conflicts_with_all = ["target", "defect"])]
     server: Option<String>,
+    /// The file that describes an endpoint: address, login, certificates, fixtures, what is allowed, pace, baseline
+    /// (`ftpspec schema target`)
+    #[arg(long, value_name = "FILE", group = "endpoint", conflicts_with = "defect")]
+    target: Option<PathBuf>,
     /// The environment variable that holds the password
-    #[arg(long, value_name = "VAR", requires = "server", conflicts_with = "password_file")]
+    #[arg(long, value_name = "VAR", requires = "server", conflicts_with_all = ["password_file", "target"])]
     password_env: Option<String>,
     /// The file whose first line is the password
-    #[arg(long, value_name = "FILE", requires = "server")]
+    #[arg(long, value_name = "FILE", requires = "server", conflicts_with = "target")]
     password_file: Option<PathBuf>,
     /// Trust the certificates in this file instead of the system's
-    #[arg(long, value_name = "PEM", requires = "server", conflicts_with = "insecure")]
+    #[arg(long, value_name = "PEM", requires = "server", conflicts_with_all = ["insecure", "target"])]
     ca_file: Option<PathBuf>,
     /// The client certificate, with its chain, for servers that ask for one
-    #[arg(long, value_name = "PEM", requires_all = ["server", "client_key"])]
+    #[arg(long, value_name = "PEM", requires_all = ["server", "client_key"], conflicts_with = "target")]
     client_cert: Option<PathBuf>,
     /// The client certificate's private key
-    #[arg(long, value_name = "PEM", requires_all = ["server", "client_cert"])]
+    #[arg(long, value_name = "PEM", requires_all = ["server", "client_cert"], conflicts_with = "target")]
     client_key: Option<PathBuf>,
     /// Accept any certificate, and send the password to whoever shows it
-    #[arg(long, requires = "server")]
+    #[arg(long, requires = "endpoint")]
     insecure: bool,
     /// Connect to this address instead of the one that the URL names
-    #[arg(long, value_name = "HOST:PORT", requires = "server")]
+    #[arg(long, value_name = "HOST:PORT", requires = "endpoint")]
     connect_to: Option<String>,
+    /// Use IPv4 only
+    #[arg(short = '4', conflicts_with = "ipv6")]
+    ipv4: bool,
+    /// Use IPv6 only; the embedded reference server listens on ::1
+    #[arg(short = '6')]
+    ipv6: bool,
     /// Give the embedded reference server this defect
     #[arg(long, value_name = "NAME")]
     defect: Option<String>,
 }
 
+/// The subject that the options name, and what a run does with it unless the command line says otherwise.
+pub struct Chosen {
+    pub subject: Subject,
+    pub allow: Effects,
+    /// How many variants are played at once.
+    pub jobs: usize,
+    /// The file of its known deviations.
+    pub baseline: Option<PathBuf>,
+}
+
+/// How many variants a peer of ours is given at once at least.
+const AT_ONCE: usize = 4;
+
+impl Chosen {
+    /// A peer of ours may be treated as roughly as scenarios like.
+    fn of_ours(subject: Subject) -> Self {
+        // Most of a variant's time is waiting.
+        let jobs = std::thread::available_parallelism().map_or(1, usize::from).max(AT_ONCE);
+        Self { subject, allow: Effects::Intrusive, jobs, baseline: None }
+    }
+}
+
 impl SubjectOptions {
     /// The subject, with its files read and its certificates looked at.
-    pub fn subject(&self, catalogue: &Catalogue) -> Result<Subject, Failure> {
+    pub fn choose(&self, catalogue: &Catalogue) -> Result<Chosen, Failure> {
+        if let Some(path) = &self.target {
+            return self.described_in(path);
+        }
         let Some(server) = &self.server else {
-            return self.reference(catalogue);
+            return self.reference(catalogue).map(Chosen::of_ours);
         };
         if let Some(peer) = server.strip_prefix("peer:") {
-            if let Some(option) = self.only_for_urls() {
+            if let Some(option) = self.only_for_urls().next() {
                 return Err(Failure::WrongUse(format!("{option} is for a URL; a peer of ours brings its own")));
             }
-            return container(peer);
+            return container(peer).map(Chosen::of_ours);
         }
-        self.remote(server).map(Subject::Remote)
+        let remote = if server.contains("://") {
+            self.remote(server)?
+        } else {
+            match Described::read(server)? {
+                Described::Started(description) => return self.started(description).map(Chosen::of_ours),
+                Described::Running(running) => self.running(*running)?,
+            }
+        };
+        let subject = Subject::Remote(remote);
+        // Somebody else's server may count connections, and was not made to be written to.
+        Ok(Chosen { subject, allow: Effects::Read, jobs: 1, baseline: None })
     }
 
-    /// What a run may do to a subject unless somebody says otherwise.
-    pub fn allowed_by_default(subject: &Subject) -> Effects {
-        if matches!(subject, Subject::Remote(_)) { Effects::Read } else { Effects::Intrusive }
+    /// The family of addresses that the options keep to.
+    pub fn family(&self) -> Option<Family> {
+        match (self.ipv4, self.ipv6) {
+            (true, _) => Some(Family::V4),
+            (_, true) => Some(Family::V6),
+            _ => None,
+        }
     }
 
     /// The options with which the same subject is met again, as a shell takes them; each begins with a blank.
@@ -69,6 +125,7 @@ impl SubjectOptions {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         let valued = [
             ("--server", self.server.clone()),
+            ("--target", path(&self.target)),
             ("--password-env", self.password_env.clone()),
             ("--password-file", path(&self.password_file)),
             ("--ca-file", path(&self.ca_file)),
@@ -78,8 +135,10 @@ impl SubjectOptions {
             ("--defect", self.defect.clone()),
         ];
         let mut text: String = valued.iter().map(|(name, value)| again(name, value.as_deref())).collect();
-        if self.insecure {
-            text.push_str(" --insecure");
+        for (given, option) in [(self.insecure, " --insecure"), (self.ipv4, " -4"), (self.ipv6, " -6")] {
+            if given {
+                text.push_str(option);
+            }
         }
         text
     }
@@ -96,7 +155,7 @@ impl SubjectOptions {
         }
     }
 
-    fn only_for_urls(&self) -> Option<&'static str> {
+    fn only_for_urls(&self) -> impl Iterator<Item = &'static str> {
         let given = [
             ("--password-env", self.password_env.is_some()),
             ("--password-file", self.password_file.is_some()),
@@ -104,26 +163,54 @@ impl SubjectOptions {
             ("--client-cert", self.client_cert.is_some()),
             ("--insecure", self.insecure),
             ("--connect-to", self.connect_to.is_some()),
+            ("-6", self.ipv6),
         ];
-        given.iter().find(|(_, given)| *given).map(|(name, _)| *name)
+        given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name)
+    }
+
+    fn described_in(&self, path: &Path) -> Result<Chosen, Failure> {
+        self.warn_of_insecure();
+        let FromFile { url, credentials, surroundings, allow, baseline } = FromFile::read(path, self.insecure)?;
+        let jobs = surroundings.pace.connections.unwrap_or(1);
+        let subject = self.endpoint(url, credentials, surroundings).map(Subject::Remote)?;
+        Ok(Chosen { subject, allow, jobs, baseline })
+    }
+
+    /// A server that a file describes, and that we start: it lets us in, and shows our certificate unless we are told
+    /// whose else.
+    fn started(&self, description: Arc<ServerDescription>) -> Result<Subject, Failure> {
+        let foreign = |option: &&str| !matches!(*option, "--ca-file" | "--insecure");
+        if let Some(option) = self.only_for_urls().find(foreign) {
+            return Err(Failure::WrongUse(format!("{option} is for a server that runs already; this one is started")));
+        }
+        self.warn_of_insecure();
+        Ok(Subject::Described { description, trust: self.trust()? })
+    }
+
+    /// A server that a file describes, and that runs already.
+    fn running(&self, running: Running) -> Result<Remote, Failure> {
+        let Running { url, password, surroundings } = running;
+        self.met(url, self.password()?.or(password), surroundings)
     }
 
     fn remote(&self, server: &str) -> Result<Remote, Failure> {
         let url: ServerUrl = server.parse().map_err(|error| wrong_url(server, error))?;
-        let password = self.password()?;
-        match (&url.user, &password) {
-            (None, Some(_)) => {
-                return Err(Failure::wrong_use("a password without a user: write the URL as ftp://USER@HOST"));
-            }
-            (Some(_), None) => warn("no password was given (--password-env, --password-file): no scenario logs in"),
-            _ => {}
-        }
-        let trust = match &self.ca_file {
-            _ if self.insecure => {
-                warn("--insecure: any certificate is accepted, and the password goes to whoever shows it");
-                Trust::Anyone
-            }
-            Some(path) => Trust::Roots(read(path, "--ca-file")?),
+        self.met(url, self.password()?, Surroundings::default())
+    }
+
+    /// The certificates that the options say to accept.
+    fn trust(&self) -> Result<Option<Trust>, Failure> {
+        Ok(match &self.ca_file {
+            _ if self.insecure => Some(Trust::Anyone),
+            Some(path) => Some(Trust::Roots(read(path, "--ca-file")?)),
+            None => None,
+        })
+    }
+
+    fn met(&self, url: ServerUrl, password: Option<Secret>, known: Surroundings) -> Result<Remote, Failure> {
+        self.warn_of_insecure();
+        let trust = match self.trust()? {
+            Some(trust) => trust,
             None => system_trust()?,
         };
         let identity = match (&self.client_cert, &self.client_key) {
@@ -134,8 +221,22 @@ impl SubjectOptions {
             }),
             _ => None,
         };
+        self.endpoint(url, Credentials { password, trust, identity }, known)
+    }
+
+    /// An endpoint that runs somewhere, with the options that hold however it was named.
+    fn endpoint(&self, url: ServerUrl, credentials: Credentials, known: Surroundings) -> Result<Remote, Failure> {
+        let Credentials { password, trust, identity } = credentials;
+        match (&url.user, &password) {
+            (None, Some(_)) => {
+                return Err(Failure::wrong_use("a password without a user: write the URL as ftp://USER@HOST"));
+            }
+            (Some(_), None) => warn(&format!("no password was given ({}): no scenario logs in", self.password_place())),
+            _ => {}
+        }
         let remote = Remote {
-            connect_to: self.connect_to.as_deref().map(address).transpose()?,
+            surroundings: Box::new(Surroundings { family: self.family(), ..known }),
+            connect_to: self.connect_to.as_deref().map(|text| address(text, self.family())).transpose()?,
             host: url.host,
             port: url.port,
             implicit: url.implicit,
@@ -148,25 +249,53 @@ impl SubjectOptions {
         Ok(remote)
     }
 
-    fn password(&self) -> Result<Option<Secret>, Failure> {
-        let text = match (&self.password_env, &self.password_file) {
-            (Some(name), _) => std::env::var(name).map_err(|error| {
-                Failure::WrongUse(format!("the password is not in the environment variable {name}: {error}"))
-            })?,
-            (None, Some(path)) => {
-                let octets = read(path, "--password-file")?;
-                let text = String::from_utf8(octets)
-                    .map_err(|_| Failure::WrongUse(format!("the password in {} is not UTF-8", path.display())))?;
-                text.lines().next().unwrap_or_default().to_owned()
-            }
-            (None, None) => return Ok(None),
-        };
-        // A command line of its own would come after it.
-        if text.is_empty() || text.contains(['\r', '\n', '\0']) {
-            return Err(Failure::wrong_use("the password is empty, or has more than one line"));
+    fn warn_of_insecure(&self) {
+        if self.insecure {
+            warn("--insecure: any certificate is accepted, and the password goes to whoever shows it");
         }
-        Ok(Some(Secret::new(&text)))
     }
+
+    fn password_place(&self) -> &'static str {
+        if self.target.is_some() { "`password:` in the target" } else { "--password-env, --password-file" }
+    }
+
+    fn password(&self) -> Result<Option<Secret>, Failure> {
+        match (&self.password_env, &self.password_file) {
+            (Some(name), _) => password_in_variable(name).map(Some),
+            (None, Some(path)) => password_in_file(path, "--password-file").map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// What proves who we are, and who they are.
+pub struct Credentials {
+    pub password: Option<Secret>,
+    pub trust: Trust,
+    pub identity: Option<Identity>,
+}
+
+/// The password in an environment variable.
+pub fn password_in_variable(name: &str) -> Result<Secret, Failure> {
+    let text = std::env::var(name).map_err(|error| {
+        Failure::WrongUse(format!("the password is not in the environment variable {name}: {error}"))
+    })?;
+    secret(&text)
+}
+
+/// The password in the first line of a file.
+pub fn password_in_file(path: &Path, option: &str) -> Result<Secret, Failure> {
+    let text = String::from_utf8(read(path, option)?)
+        .map_err(|_| Failure::WrongUse(format!("the password in {} is not UTF-8", path.display())))?;
+    secret(text.lines().next().unwrap_or_default())
+}
+
+fn secret(text: &str) -> Result<Secret, Failure> {
+    // A command line of its own would come after it.
+    if text.is_empty() || text.contains(['\r', '\n', '\0']) {
+        return Err(Failure::wrong_use("the password is empty, or has more than one line"));
+    }
+    Ok(Secret::new(text))
 }
 
 /// An option with its value as a shell takes them, behind a blank; nothing if there is none.
@@ -202,16 +331,11 @@ fn wrong_url(server: &str, error: ServerUrlError) -> Failure {
         ServerUrlError::Password => {
             format!("{error}: never on the command line; give it with --password-env or --password-file")
         }
-        ServerUrlError::Scheme if Path::new(server).is_file() || server.ends_with(".yaml") => {
-            format!(
-                "`{place}` is a file; a server described by a file cannot be started yet: start it, and give its URL"
-            )
-        }
         _ => format!("`{place}` in --server: {error}, or is peer:NAME"),
     })
 }
 
-fn address(text: &str) -> Result<SocketAddr, Failure> {
+fn address(text: &str, family: Option<Family>) -> Result<SocketAddr, Failure> {
     if !text.contains(':') {
         return Err(Failure::WrongUse(format!("`{text}` in --connect-to is no HOST:PORT")));
     }
@@ -219,10 +343,13 @@ fn address(text: &str) -> Result<SocketAddr, Failure> {
         std::io::ErrorKind::InvalidInput => Failure::WrongUse(format!("`{text}` in --connect-to: {error}")),
         _ => Failure::Surroundings(format!("the name in --connect-to {text} cannot be resolved: {error}")),
     })?;
-    found.next().ok_or_else(|| Failure::Surroundings(format!("the name in --connect-to {text} has no address")))
+    let wanted = |address: &SocketAddr| family.is_none_or(|family| family.has(address));
+    let none = || Failure::Surroundings(format!("the name in --connect-to {text} has no address of that family"));
+    found.find(wanted).ok_or_else(none)
 }
 
-fn read(path: &Path, option: &str) -> Result<Vec<u8>, Failure> {
+/// A file that an option or a key of a file names.
+pub fn read(path: &Path, option: &str) -> Result<Vec<u8>, Failure> {
     fs::read(path).map_err(|error| Failure::WrongUse(format!("{option} {}: {error}", path.display())))
 }
 

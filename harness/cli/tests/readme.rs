@@ -46,7 +46,7 @@ fn every_other_command_ends_as_the_page_says_and_shows_what_it_shows() {
     let mut output = String::new();
     for block in blocks(PAGE) {
         match block.mark.as_str() {
-            "main command" | "test command" | "needs containers" | "needs a server" => {}
+            "main command" | "test command" | "needs containers" | "needs a server" | "needs a partner" => {}
             "shows" => shows(&block, &output),
             _ if !block.commands().is_empty() => output = run_all(folder.path(), &block, &[]),
             _ => {}
@@ -68,6 +68,23 @@ fn the_command_for_a_server_of_ones_own_is_understood_and_finds_none_here() {
     let command = command.replace(PAGE_PORT, &format!(":{port}"));
     let output = run(folder.path(), &command, &[("FTP_PASSWORD", "secret")]);
     assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_file_that_describes_a_partner_is_right_and_its_host_is_found_nowhere() {
+    let folder = checkout();
+    let certificates = run(folder.path(), "ftpspec certs .", &[]);
+    assert!(certificates.status.success(), "{}", String::from_utf8_lossy(&certificates.stderr));
+    let file = blocks(PAGE).into_iter().find(|block| block.file == "partner.yaml").expect("the page shows the file");
+    // Nobody's server is to be met by a test: a name under `invalid` belongs to nobody (RFC 6761).
+    fs::write(folder.path().join(&file.file), file.text.replace("ftps.example.com", "ftpspec.invalid"))
+        .expect("it can be written");
+    let commands = marked("needs a partner").commands();
+    let statuses: Vec<_> = commands
+        .iter()
+        .map(|command| run(folder.path(), command, &[("ACME_PASSWORD", "secret")]).status.code())
+        .collect();
+    assert_eq!(statuses, [Some(0), Some(3)], "{commands:?}");
 }
 
 #[test]

@@ -313,7 +313,9 @@ mod tests {
         assert_eq!(verdict(vec![leaf("warn"), leaf("skip")]), Verdict::Warn);
         assert_eq!(verdict(vec![leaf("skip")]), Verdict::Skip);
         assert_eq!(verdict(vec![unmet("must"), leaf("untestable")]), Verdict::Untestable);
-        assert_eq!(verdict(vec![leaf("untestable"), plaintext(true)]), Verdict::Fail);
+        assert_eq!(verdict(vec![plaintext(true), leaf("untestable")]), Verdict::Fail);
+        // What comes of our leaving in the midst of things is not judged.
+        assert_eq!(verdict(vec![leaf("untestable"), plaintext(true)]), Verdict::Untestable);
         assert_eq!(verdict(vec![plaintext(false)]), Verdict::Pass);
         assert_eq!(verdict(vec![reply]), Verdict::Fail);
         assert_eq!(verdict(vec![unmet("must"), What::Trouble { text: "x".to_owned() }]), Verdict::Error);

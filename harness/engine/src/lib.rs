@@ -20,16 +20,23 @@
 //!
 //! It prints nothing and knows no report format: [`run`] tells run events, and `ftpspec-report` renders them.
 
+mod configurations;
 #[cfg(feature = "containers")]
 mod container;
+mod cost;
 pub mod diagnose;
 mod error;
 mod evidence;
+mod finding;
 mod judge;
 mod known;
+mod obstacle;
+mod pace;
 mod probe;
 mod roots;
 mod run;
+mod scratch;
+mod shard;
 mod stage;
 mod subject;
 mod url;
@@ -48,8 +55,9 @@ pub use known::{WrittenBaseline, write_baseline};
 pub use probe::Probe;
 pub use roots::system_trust;
 pub use run::{Schedule, Scheduled, Unplayed, libraries, narrow, run, unplayed};
+pub use shard::{Shard, WrongShard};
 pub use stage::{Played, Stage};
-pub use subject::{Remote, Subject};
+pub use subject::{Family, Remote, Subject, Surroundings};
 pub use url::{ServerUrl, ServerUrlError};
 
 use ftpspec_scenario::{SelectError, Selector, select};

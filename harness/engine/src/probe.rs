@@ -1,36 +1,55 @@
 //! Looks at the subject before anything is demanded of it: what it offers decides what is skipped. The probe never ends
 //! a run that can still learn something; what it could not reach, the scenarios that need it will tell.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ftpspec_net::Limits;
 use ftpspec_play::{CONTROL, Player};
-use ftpspec_scenario::model::{Act, Capability, Handshake, Level, Login, Template};
+use ftpspec_scenario::model::{Act, Capability, Handshake, Level, Login, Script};
 use ftpspec_tls::{Engine, Version};
-use ftpspec_transcript::What;
+use ftpspec_transcript::{Event, What};
 use ftpspec_wire::{Reply, escaped};
 
+use crate::finding::{find, transfer};
 use crate::stage::{Stage, seat};
-use crate::subject::{Endpoint, NoEndpoint};
+use crate::subject::{Endpoint, Family, NoEndpoint};
 
 /// What the probe found.
 #[derive(Debug, Clone, Default)]
 pub struct Probe {
     /// What the subject offers, of what can be found out by asking.
     pub offers: BTreeSet<Capability>,
+    /// What the subject was asked for, and said yes or no to; whatever it was silent about may still be offered.
+    pub answered: BTreeSet<Capability>,
     /// What it said, for people.
     pub lines: Vec<String>,
     /// No TCP connection, or no greeting: there is nobody to test.
     pub unreachable: Option<String>,
     /// The certificate was not accepted, or the login was refused.
     pub shut_out: Option<String>,
+    /// The login was refused: it is not tried again.
+    pub refused: Option<String>,
+    /// A plain listing worked; it is tried again when the run is over.
+    pub listed: bool,
+    /// Files that stand for fixtures which nobody named.
+    pub found: BTreeMap<String, String>,
 }
 
 impl Probe {
     /// What our own reference server offers; no asking is needed.
-    pub(crate) fn of_reference() -> Self {
-        let offers = Capability::ALL.iter().copied().filter(|capability| !capability.is_configured()).collect();
-        Self { offers, ..Self::default() }
+    pub(crate) fn of_reference(family: Family) -> Self {
+        // 227 has room for an IPv4 address only.
+        let offered = |capability: &Capability| {
+            !capability.is_configured() && (*capability != Capability::Pasv || family == Family::V4)
+        };
+        let offers = Capability::ALL.iter().copied().filter(offered).collect();
+        Self { offers, answered: Capability::ALL.iter().copied().collect(), ..Self::default() }
+    }
+
+    /// Whether it is known that this is not offered. What is not known is played: the login or the handshake that fails
+    /// says more than a skip.
+    pub(crate) fn lacks(&self, capability: Capability) -> bool {
+        !capability.is_configured() && !self.offers.contains(&capability) && self.answered.contains(&capability)
     }
 
     /// Asks the subject.
@@ -44,8 +63,16 @@ impl Probe {
         for (version, capability) in [(Version::Tls12, Capability::Tls12), (Version::Tls13, Capability::Tls13)] {
             probe.log_in(stage, &endpoint, version, capability).await;
         }
+        let spoken = probe.offers.contains(&Capability::Tls12) || probe.offers.contains(&Capability::Tls13);
+        if spoken {
+            // Who speaks one version has answered for the other; who speaks none may have any fault.
+            probe.answered.extend([Capability::Tls12, Capability::Tls13]);
+        }
+        if probe.listed && stage.wants_files() {
+            probe.look_for_files(stage, &endpoint).await;
+        }
         // One engine can lack what the other has in common with the subject; a second look costs one connection.
-        if probe.offers.contains(&Capability::Tls12) || probe.offers.contains(&Capability::Tls13) {
+        if spoken && probe.refused.is_none() {
             probe.shut_out = None;
         }
         Ok(probe)
@@ -53,6 +80,7 @@ impl Probe {
 
     /// The greeting and FEAT in the clear, and whether AUTH is known at all.
     async fn greet(&mut self, stage: &Stage, endpoint: &Endpoint) {
+        let _permit = stage.pace.enter(1).await;
         let mut player = player(stage, endpoint, Version::Tls12..=Version::Tls13, stage.limits);
         let connect = vec![Player::step(Act::Connect(control()))];
         if player.play(&connect).await.is_err() {
@@ -62,6 +90,7 @@ impl Probe {
         if endpoint.implicit {
             self.lines.push("greeting  inside TLS (implicit)".to_owned());
             // AUTH has no meaning there; the scenarios about it are skipped.
+            self.answered.insert(Capability::Auth);
             player.part(false).await;
             return;
         }
@@ -78,6 +107,7 @@ impl Probe {
         // Only these two say that it is not there; everything else is for the scenarios to judge.
         match player.inquire("AUTH TLS").await {
             Ok(reply) if matches!(reply.code, 500 | 502) => {
+                self.answered.insert(Capability::Auth);
                 self.lines.push(format!("AUTH TLS  {}", first_line(&reply)));
             }
             Ok(_) | Err(_) => _ = self.offers.insert(Capability::Auth),
@@ -86,6 +116,8 @@ impl Probe {
     }
 
     async fn log_in(&mut self, stage: &Stage, endpoint: &Endpoint, version: Version, capability: Capability) {
+        // What the pace leaves no room for is not found out.
+        let Ok(permit) = stage.pace.enter(1).await else { return };
         let mut player = player(stage, endpoint, version..=version, stage.limits);
         let connect = vec![Player::step(Act::Connect(control()))];
         let handshake = vec![Player::step(Act::Handshake(Handshake::plain_on(CONTROL)))];
@@ -98,24 +130,33 @@ impl Probe {
                 && player.inquire("AUTH TLS").await.is_ok_and(|reply| reply.code == 234);
         }
         if !ready || player.play(&handshake).await.is_err() {
-            self.lines.push(format!("TLS {version}   {}", last_failure(&player)));
-            self.shut_out.get_or_insert_with(|| format!("TLS {version}: {}", last_failure(&player)));
+            let failure = last_failure(&player);
+            self.lines.push(format!("TLS {version}   {failure}"));
+            let advice = if distrusted(&player) { TRUST } else { "" };
+            self.shut_out.get_or_insert_with(|| format!("TLS {version}: {failure}{advice}"));
             player.part(false).await;
             return;
         }
         self.offers.insert(capability);
         self.lines.push(format!("TLS {version}   {}", agreed(&player)));
         player.part(true).await;
-        if endpoint.user.is_none() {
+        drop(permit);
+        // One refusal is enough: a second could lock the account.
+        if endpoint.user.is_none() || self.refused.is_some() {
             return;
         }
+        let Ok(_permit) = stage.pace.enter(1).await else { return };
         let mut player = self::player(stage, endpoint, version..=version, stage.limits);
         let login = Login { protect: Some(ftpspec_scenario::model::ProtectionLevel::P), certificate: None };
         match player.play(&vec![Player::step(Act::Login(login))]).await {
             Ok(()) => self.explore(&mut player).await,
             Err(_) => {
-                self.lines.push(format!("login     {}", last_failure(&player)));
-                self.shut_out.get_or_insert_with(|| format!("login: {}", last_failure(&player)));
+                let failure = last_failure(&player);
+                self.lines.push(format!("login     {failure}"));
+                let refusal = player.log().look(login_refusal);
+                let advice = if refusal.is_some() { PASSWORD } else { "" };
+                self.refused = refusal;
+                self.shut_out.get_or_insert_with(|| format!("login: {failure}{advice}"));
             }
         }
         player.part(true).await;
@@ -129,21 +170,58 @@ impl Probe {
         for (command, code, capability) in [("EPSV", 229, Capability::Epsv), ("PASV", 227, Capability::Pasv)] {
             if let Ok(reply) = player.inquire(command).await {
                 self.lines.push(format!("{command}      {}", first_line(&reply)));
-                if reply.code == code {
-                    self.offers.insert(capability);
-                }
+                self.takes(capability, &reply, code);
             }
         }
         if let Ok(reply) = player.inquire("FEAT").await {
+            self.answered.insert(Capability::Mlsd);
             self.features(&reply);
         }
+        self.listed = player.play(&self.listing()).await.is_ok();
+        let listing = if self.listed { "works".to_owned() } else { last_failure(player) };
+        self.lines.push(format!("listing   {listing}"));
         if let Ok(reply) = player.inquire("CCC").await {
             self.lines.push(format!("CCC       {}", first_line(&reply)));
-            if reply.code == 200 {
-                self.offers.insert(Capability::Ccc);
+            if self.takes(Capability::Ccc, &reply, 200) {
                 _ = player.play(&vec![Player::step(Act::Clear(Some(CONTROL.to_owned())))]).await;
             }
         }
+    }
+
+    /// Takes a reply for a yes, for a no, or for neither; gives whether it is a yes.
+    fn takes(&mut self, capability: Capability, reply: &Reply, yes: u16) -> bool {
+        if reply.code == yes {
+            self.offers.insert(capability);
+        }
+        if reply.code == yes || reply.class() >= 4 {
+            self.answered.insert(capability);
+        }
+        reply.code == yes
+    }
+
+    /// A listing.
+    fn listing(&self) -> Script {
+        transfer(self.passive(), "LIST")
+    }
+
+    /// How data connections are opened here.
+    fn passive(&self) -> &'static str {
+        if self.offers.contains(&Capability::Epsv) { "EPSV" } else { "PASV" }
+    }
+
+    /// Looks for files in a session of its own: what it leaves behind confuses nobody.
+    async fn look_for_files(&mut self, stage: &Stage, endpoint: &Endpoint) {
+        let Ok(_permit) = stage.pace.enter(1).await else { return };
+        let mut player = player(stage, endpoint, Version::Tls12..=Version::Tls13, stage.limits);
+        let login = Login { protect: Some(ftpspec_scenario::model::ProtectionLevel::P), certificate: None };
+        if player.play(&vec![Player::step(Act::Login(login))]).await.is_ok() {
+            self.found = find(&mut player, self.passive()).await;
+            let told: Vec<_> =
+                self.found.iter().map(|(name, path)| format!("{name} {}", escaped(path.as_bytes()))).collect();
+            self.lines
+                .push(format!("files     {}", if told.is_empty() { "none found".to_owned() } else { told.join(", ") }));
+        }
+        player.part(true).await;
     }
 
     fn features(&mut self, reply: &Reply) {
@@ -168,7 +246,10 @@ pub(crate) async fn still_lives(stage: &Stage) -> Result<(), String> {
     let login = Login { protect: Some(ftpspec_scenario::model::ProtectionLevel::P), certificate: None };
     let mut player = player(stage, &endpoint, Version::Tls12..=Version::Tls13, stage.limits);
     let steps = match endpoint.user {
-        Some(_) => vec![Player::step(Act::Login(login)), Player::step(Act::Send(Template("NOOP".to_owned())))],
+        Some(_) if stage.probe.listed => {
+            std::iter::once(Player::step(Act::Login(login))).chain(stage.probe.listing()).collect()
+        }
+        Some(_) => vec![Player::step(Act::Login(login))],
         None => vec![Player::step(Act::Connect(control()))],
     };
     let mut result = player.play(&steps).await;
@@ -205,6 +286,32 @@ fn last_failure(player: &Player) -> String {
     })
 }
 
+/// How USER or PASS was refused, where our login ended with that, be it an act or written out in the script. 421 refuses
+/// the connection, not the user.
+pub(crate) fn login_refusal(events: &[Event]) -> Option<String> {
+    let is_act = |event: &Event| matches!(event.what, What::Act { word: "login", .. });
+    let failed = |event: &Event| matches!(&event.what, What::Leaf { text, .. } if text.starts_with("login:"));
+    if events.iter().any(is_act) && !events.iter().any(failed) {
+        return None;
+    }
+    events.iter().find_map(|event| match &event.what {
+        What::Reply { reply, to, .. }
+            if reply.class() >= 4 && reply.code != 421 && matches!(to.as_str(), "USER" | "PASS") =>
+        {
+            Some(format!("{to} was answered {}", first_line(reply)))
+        }
+        _ => None,
+    })
+}
+
+/// Whether we did not accept the server's certificate.
+fn distrusted(player: &Player) -> bool {
+    player.log().look(|events| {
+        let is_it = |what: &What| matches!(what, What::HandshakeFailed { why: "certificate", .. });
+        events.iter().any(|event| is_it(&event.what))
+    })
+}
+
 fn agreed(player: &Player) -> String {
     player.log().look(|events| {
         let told = events.iter().find_map(|event| match &event.what {
@@ -219,3 +326,11 @@ fn agreed(player: &Player) -> String {
         told.unwrap_or_default()
     })
 }
+
+/// What to do where the certificate is not accepted.
+const TRUST: &str = "; if it is the right server, name the authority that signed its certificate (--ca-file, or ca-file \
+    in a target), and the host as the certificate does";
+
+/// What to do where the login was refused.
+const PASSWORD: &str =
+    "; look at user and password: the login is not tried a second time, so that no account is locked";

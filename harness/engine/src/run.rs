@@ -1,23 +1,26 @@
 //! A whole run: the selected variants, in parallel, in a stable order, told as run events.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use ftpspec_results::{
-    CaseResult, Diagnosis, Fold, Libraries, Plan, Results, Role, RunEvent, Signal, StaleEntry, Started,
+    CaseResult, Diagnosis, Fold, Libraries, Results, Role, RunEvent, Signal, StaleEntry, Started,
     Subject as ToldSubject, Verdict,
 };
 use ftpspec_scenario::Baseline;
-use ftpspec_scenario::model::{Act, Scenario, Script};
+use ftpspec_scenario::model::Scenario;
 use ftpspec_tls::{Engine, Version};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::cost::plan;
 use crate::error::Trouble;
 use crate::probe::still_lives;
+use crate::scratch;
 use crate::stage::Stage;
-use crate::subject::Subject;
+use crate::subject::{Family, Subject};
 use crate::url::host_port;
 
 /// What is to be played, and how.
@@ -57,7 +60,7 @@ impl Scheduled {
     }
 
     /// The name without the engine: variants that differ in nothing else must agree.
-    fn twin(&self) -> (String, Vec<(String, String)>) {
+    pub(crate) fn twin(&self) -> (String, Vec<(String, String)>) {
         let choices = &self.scenario.variants[self.variant].choices;
         (self.scenario.id.clone(), choices.iter().filter(|(axis, _)| axis != "engine").cloned().collect())
     }
@@ -79,13 +82,17 @@ pub async fn run(
     let began = Instant::now();
     say(RunEvent::RunStarted {
         plan: plan(&schedule, &stage.host.subject),
-        subject: told_subject(&stage.host.subject, stage.version()),
+        subject: told_subject(&stage.host.subject, stage.version(), stage.host.family),
         libraries: libraries(),
         started: Started::from(SystemTime::now()),
     });
     say(RunEvent::ProbeFinished { lines: stage.probe().lines.clone() });
     if let Some(text) = &stage.probe().unreachable {
-        say(RunEvent::Trouble { text: format!("there is no FTP server to test: {text}") });
+        say(RunEvent::Trouble {
+            text: format!(
+                "there is no FTP server to test: {text}; look at host and port, and at what filters between here and there"
+            ),
+        });
         say(RunEvent::RunFinished { duration_ms: millis(began), stale: Vec::new() });
         return fold.results();
     }
@@ -95,39 +102,64 @@ pub async fn run(
 
     let (sender, mut results) = mpsc::unbounded_channel();
     let groups = groups(&schedule);
-    let work = tokio::spawn(work(Arc::clone(&stage), groups, schedule.jobs, sender, stop.clone()));
+    // Ends what is being played: because somebody asked for it, or because the first red variant was the last.
+    let (halt, halted) = watch::channel(false);
+    let work = tokio::spawn(work(Arc::clone(&stage), groups, schedule.jobs, sender, halted));
     let mut played = Vec::new();
-    while let Some(told) = results.recv().await {
-        match told {
-            Told::Started(id, variant) => say(RunEvent::CaseStarted { id, variant }),
-            Told::Line(id, variant, line) => say(RunEvent::Transcript { id, variant, line }),
-            Told::Finished(mut result) => {
-                if let Some(baseline) = &schedule.baseline {
-                    know(&mut result, baseline, &schedule.today);
-                }
-                let red = result.is_red(schedule.strict);
-                played.push((result.id.clone(), result.variant.clone(), result.verdict, result.diagnosis.clone()));
-                say(RunEvent::CaseFinished(result));
-                if red && schedule.fail_fast {
-                    work.abort();
-                    break;
-                }
+    let mut stop_again = stop.clone();
+    loop {
+        let told = tokio::select! {
+            told = results.recv() => told,
+            Ok(_) = stop_again.wait_for(|stopped| *stopped), if !*halt.borrow() => {
+                halt.send_replace(true);
+                continue;
             }
+        };
+        match told {
+            None => break,
+            // The run has been ended; what still comes of it is no part of it.
+            Some(_) if *halt.borrow() && !*stop.borrow() => {}
+            Some(told) => match told {
+                Told::Started(id, variant) => say(RunEvent::CaseStarted { id, variant }),
+                Told::Line(id, variant, line) => say(RunEvent::Transcript { id, variant, line }),
+                Told::Finished(mut result) => {
+                    if let Some(baseline) = &schedule.baseline {
+                        know(&mut result, baseline, &schedule.today);
+                    }
+                    let red = result.is_red(schedule.strict);
+                    played.push((result.id.clone(), result.variant.clone(), result.verdict, result.diagnosis.clone()));
+                    say(RunEvent::CaseFinished(result));
+                    if red && schedule.fail_fast {
+                        halt.send_replace(true);
+                    }
+                }
+            },
         }
     }
-    // Its panics are ours to show; an abort is our own doing.
+    // Its panics are ours to show.
     if let Err(error) = work.await
         && error.is_panic()
     {
         say(RunEvent::Trouble { text: "the harness panicked while it played".to_owned() });
     }
+    if let Some(text) = stage.refusal().filter(|_| stage.probe().refused.is_none()) {
+        say(RunEvent::Trouble {
+            text: format!("the login was refused in the midst of the run, and not tried again: {text}"),
+        });
+    }
     let cut_short = *stop.borrow();
     if !cut_short
         && !matches!(stage.host.subject, Subject::Reference { .. })
         && stage.probe().shut_out.is_none()
+        && stage.refusal().is_none()
         && let Err(text) = still_lives(&stage).await
     {
         say(RunEvent::Trouble { text: format!("the subject does not serve a plain login any more: {text}") });
+    }
+    if stage.refusal().is_none()
+        && let Err(text) = scratch::clean(&stage).await
+    {
+        say(RunEvent::Trouble { text });
     }
     let stale = schedule.baseline.as_ref().map_or_else(Vec::new, |baseline| stale(baseline, &played, &schedule.today));
     say(RunEvent::RunFinished { duration_ms: millis(began), stale });
@@ -153,7 +185,7 @@ pub fn unplayed(
     mut tell: impl FnMut(&RunEvent),
 ) -> Option<Results> {
     let plan = plan(schedule, subject);
-    let (subject, started) = (told_subject(subject, None), Started::from(SystemTime::now()));
+    let (subject, started) = (told_subject(subject, None, Family::V4), Started::from(SystemTime::now()));
     let mut events = vec![RunEvent::RunStarted { plan, subject, libraries: libraries(), started }];
     match why {
         Unplayed::Nothing => {}
@@ -233,21 +265,14 @@ async fn work(
     }
 }
 
-async fn play_group(
-    stage: Arc<Stage>,
-    group: Group,
-    sender: mpsc::UnboundedSender<Told>,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn play_group(stage: Arc<Stage>, group: Group, sender: mpsc::UnboundedSender<Told>, stop: watch::Receiver<bool>) {
     let mut results = Vec::new();
     for (index, scheduled) in group {
         let scenario = &scheduled.scenario;
         let variant = &scenario.variants[scheduled.variant];
         _ = sender.send(Told::Started(scenario.id.clone(), variant.name.clone()));
-        let played = tokio::select! {
-            played = stage.play(scenario, variant, index) => played,
-            _ = stop.wait_for(|stopped| *stopped) => return,
-        };
+        // What has been cut short tells nothing.
+        let Some(played) = stage.play_until(scenario, variant, index, stop.clone()).await else { return };
         for line in &played.result.transcript {
             _ = sender.send(Told::Line(scenario.id.clone(), variant.name.clone(), line.clone()));
         }
@@ -327,63 +352,11 @@ fn stale(baseline: &Baseline, played: &[Outcome], today: &str) -> Vec<StaleEntry
     stale
 }
 
-fn plan(schedule: &Schedule, subject: &Subject) -> Plan {
-    let mut ids: Vec<_> = schedule.variants.iter().map(|scheduled| &scheduled.scenario.id).collect();
-    ids.dedup();
-    let repeat = schedule.repeat.max(1);
-    let connections: usize = schedule
-        .variants
-        .iter()
-        .map(|scheduled| connections(&scheduled.scenario.variants[scheduled.variant].steps))
-        .sum();
-    let each = if matches!(subject, Subject::Remote(_)) { EACH_REMOTE } else { EACH_OF_OURS };
-    let variants = schedule.variants.len() * repeat;
-    let waited: Duration = schedule
-        .variants
-        .iter()
-        .map(|scheduled| each + waits(&scheduled.scenario.variants[scheduled.variant].steps))
-        .sum();
-    let whole = waited * u32::try_from(repeat).unwrap_or(u32::MAX) / u32::try_from(schedule.jobs.max(1)).unwrap_or(1);
-    Plan { scenarios: ids.len(), variants, connections: connections * repeat, seconds_estimate: whole.as_secs() + 1 }
-}
-
-/// What a variant takes against a peer of ours: measured, some 40 ms on two cores.
-const EACH_OF_OURS: Duration = Duration::from_millis(40);
-/// What it takes elsewhere: some ten round trips more.
-const EACH_REMOTE: Duration = Duration::from_millis(500);
-
-/// How long a script waits on purpose.
-fn waits(script: &Script) -> Duration {
-    script
-        .iter()
-        .map(|step| match &step.act {
-            Act::Silence { lasts, .. } | Act::Pause(lasts) => *lasts,
-            Act::Judged { script, .. } | Act::Within { script, .. } | Act::Session { script, .. } => waits(script),
-            Act::Either(scripts) => scripts.first().map_or(Duration::ZERO, waits),
-            _ => Duration::ZERO,
-        })
-        .sum()
-}
-
-/// How many TCP connections a script makes, about.
-fn connections(script: &Script) -> usize {
-    script
-        .iter()
-        .map(|step| match &step.act {
-            Act::Connect(_) | Act::Login(_) | Act::Open(_) => 1,
-            Act::Judged { script, .. } | Act::Within { script, .. } | Act::Session { script, .. } => {
-                connections(script)
-            }
-            _ => 0,
-        })
-        .sum()
-}
-
-fn told_subject(subject: &Subject, version: Option<String>) -> ToldSubject {
+fn told_subject(subject: &Subject, version: Option<String>, family: Family) -> ToldSubject {
     let address = match subject {
         Subject::Remote(remote) => host_port(&remote.host, remote.port),
-        // Each variant has a server of its own, on a free port.
-        Subject::Reference { .. } => "127.0.0.1:0".to_owned(),
+        // Each variant has a server of its own, or each configuration, on a free port or address.
+        Subject::Reference { .. } | Subject::Described { .. } => SocketAddr::new(family.loopback(), 0).to_string(),
         #[cfg(feature = "containers")]
         Subject::Container { .. } => "127.1.0.0:2121".to_owned(),
     };

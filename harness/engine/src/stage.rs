@@ -2,23 +2,28 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use ftpspec_net::Limits;
+use ftpspec_peers::reference::ReferenceServer;
 use ftpspec_play::{ClientSeat, Player, Seat, Setting, Stop};
 use ftpspec_results::{CaseResult, Diagnosis as ToldDiagnosis, Verdict};
-use ftpspec_scenario::Catalogue;
-use ftpspec_scenario::model::{Act, Capability, Effects, Level, Resume, Role, Scenario, Script, Variant};
+use ftpspec_scenario::model::{Effects, Level, Role, Scenario, Variant};
+use ftpspec_scenario::{Catalogue, variables};
 use ftpspec_tls::{Engine, Version};
 use ftpspec_transcript::{By, Event, Log, What, normal_form};
+use tokio::sync::watch;
 
 use crate::diagnose::{at_fault, diagnose, text};
 use crate::error::Trouble;
 use crate::evidence::evidence;
 use crate::judge::{Judgement, judge};
+use crate::obstacle::logs_in;
+use crate::pace::Pace;
 use crate::probe::Probe;
-use crate::subject::{Endpoint, Host, NoEndpoint, Subject, upload_path};
+use crate::scratch::Scratch;
+use crate::subject::{Endpoint, Family, Host, NoEndpoint, Subject, upload_path};
 
 /// A subject made ready.
 pub struct Stage {
@@ -27,6 +32,11 @@ pub struct Stage {
     pub(crate) limits: Limits,
     pub(crate) allow: Effects,
     pub(crate) probe: Probe,
+    pub(crate) pace: Pace,
+    /// What may be left in the endpoint's scratch folder.
+    pub(crate) scratch: Scratch,
+    /// The login was refused in the midst of the run: it is not tried again.
+    pub(crate) refused: Mutex<Option<String>>,
     /// Our engine where a variant chooses none.
     engine: Option<Engine>,
     /// The one version that we speak where a variant chooses none.
@@ -58,9 +68,16 @@ impl Stage {
         command_line: String,
     ) -> Result<Self, Trouble> {
         let host = Host::new(subject, limits).await?;
-        let probe = Probe::of_reference();
+        let probe = Probe::of_reference(Family::V4);
         let (engine, version) = (None, None);
-        let mut stage = Self { host, catalogue, limits, allow, probe, engine, version, command_line };
+        let pace = Pace::new(match &host.subject {
+            Subject::Remote(remote) if allow >= Effects::Write => keeping_one(remote.surroundings.pace),
+            Subject::Remote(remote) => remote.surroundings.pace,
+            _ => ftpspec_scenario::Pace::default(),
+        });
+        let (scratch, refused) = (Scratch::default(), Mutex::default());
+        let mut stage =
+            Self { host, catalogue, limits, allow, probe, pace, scratch, refused, engine, version, command_line };
         if !matches!(stage.host.subject, Subject::Reference { .. }) {
             stage.probe = match Probe::ask(&stage).await {
                 Ok(probe) => probe,
@@ -75,6 +92,17 @@ impl Stage {
     #[must_use]
     pub fn choosing(self, engine: Option<Engine>, version: Option<Version>) -> Self {
         Self { engine, version, ..self }
+    }
+
+    /// The embedded reference server listens on the loopback address of this family; a server elsewhere was given its
+    /// own with its address.
+    #[must_use]
+    pub fn over(mut self, family: Option<Family>) -> Self {
+        if let (Some(family), Subject::Reference { .. }) = (family, &self.host.subject) {
+            self.host.family = family;
+            self.probe = Probe::of_reference(family);
+        }
+        self
     }
 
     /// What the probe found.
@@ -97,21 +125,58 @@ impl Stage {
 
     /// Plays one variant, judges its log and explains it.
     pub async fn play(&self, scenario: &Scenario, variant: &Variant, index: usize) -> Played {
+        let (_never, stop) = watch::channel(false);
+        let played = self.play_until(scenario, variant, index, stop).await;
+        played.expect("nobody asks it to stop")
+    }
+
+    /// As [`Stage::play`]; nothing comes of it if `stop` becomes true meanwhile. Then the server is left in good order,
+    /// as far as a short time allows.
+    pub(crate) async fn play_until(
+        &self,
+        scenario: &Scenario,
+        variant: &Variant,
+        index: usize,
+        mut stop: watch::Receiver<bool>,
+    ) -> Option<Played> {
         let began = Instant::now();
         let log = Log::new(began);
         let mut rules_fired = 0;
         let judgement = match self.obstacle(variant) {
-            Some(reason) => concluded(Verdict::Skip, reason),
-            None => match self.host.endpoint(&variant.needs, engine(variant).or(self.engine)).await {
-                Err(NoEndpoint::Lacks(text)) => concluded(Verdict::Skip, format!("capability: {text}")),
-                Err(NoEndpoint::Trouble(trouble)) => concluded(Verdict::Error, format!("harness: {trouble}")),
-                Ok(endpoint) => {
-                    self.perform(&endpoint, variant, &log).await;
-                    rules_fired =
-                        endpoint.reference.as_ref().map_or(0, ftpspec_peers::reference::ReferenceServer::fired);
-                    judge(&log.events(), variant)
+            Some((verdict, reason)) => concluded(verdict, reason),
+            None => {
+                let ready = async {
+                    let needs = self.host.endpoint(&variant.needs, engine(variant).or(self.engine));
+                    match needs.await {
+                        Err(NoEndpoint::Lacks(text)) => Err(concluded(Verdict::Skip, format!("capability: {text}"))),
+                        Err(NoEndpoint::Trouble(trouble)) => {
+                            Err(concluded(Verdict::Error, format!("harness: {trouble}")))
+                        }
+                        Ok(mut endpoint) => {
+                            let found = self.probe.found.iter().map(|(name, path)| (name.clone(), path.clone()));
+                            endpoint.fixtures.extend(found);
+                            match self.paced(&endpoint, variant).await {
+                                Ok(permit) => Ok((endpoint, permit)),
+                                Err(reason) => Err(concluded(Verdict::Skip, reason)),
+                            }
+                        }
+                    }
+                };
+                let ready = tokio::select! {
+                    ready = ready => ready,
+                    () = stopped(&mut stop) => return None,
+                };
+                match ready {
+                    Err(judgement) => judgement,
+                    Ok((endpoint, _permit)) => {
+                        if !self.perform(&endpoint, variant, &log, &mut stop).await {
+                            return None;
+                        }
+                        rules_fired = endpoint.reference.as_ref().map_or(0, ReferenceServer::fired);
+                        judge(&log.events(), variant)
+                    }
                 }
-            },
+            }
         };
         let events = log.events();
         let transcript = normal_form(&log, true);
@@ -135,49 +200,23 @@ impl Stage {
             transcript,
         };
         self.explain(&mut result, scenario, variant, &judgement, &events);
-        Played { result, log, rules_fired }
+        Some(Played { result, log, rules_fired })
     }
 
-    /// Why a variant is not played here.
-    fn obstacle(&self, variant: &Variant) -> Option<String> {
-        if variant.effects > self.allow {
-            return Some(format!("effect: {} is not allowed here (--allow {})", variant.effects, variant.effects));
-        }
-        let lacking = variant.needs.iter().find(|need| !need.is_configured() && !self.probe.offers.contains(need));
-        if let Some(lacking) = lacking {
-            return Some(format!("capability: {lacking} is not offered{}", self.cited(*lacking)));
-        }
-        let offers_again = |act: &Act| matches!(act, Act::Handshake(handshake) if handshake.resume == Resume::First);
-        let only_once = engine(variant) == Some(Engine::Rustls) && variant.needs.contains(&Capability::Tls13);
-        if only_once && mentions(&variant.steps, &offers_again) {
-            return Some(
-                "capability: rustls gives each TLS 1.3 ticket away once, and cannot offer it again".to_owned(),
-            );
-        }
-        let Subject::Remote(remote) = &self.host.subject else { return None };
-        let logs_in = mentions(&variant.steps, &|act| matches!(act, Act::Login(_)));
-        (logs_in && (remote.user.is_none() || remote.password.is_none()))
-            .then(|| "capability: no user and password were given to log in with".to_owned())
-    }
-
-    /// What the probe was told about a capability.
-    fn cited(&self, capability: Capability) -> String {
-        let word = match capability {
-            Capability::Tls12 => "TLS 1.2",
-            Capability::Tls13 => "TLS 1.3",
-            Capability::Mlsd => "FEAT",
-            Capability::Auth => "AUTH TLS",
-            other => other.word(),
-        };
-        let line = self.probe.lines.iter().find(|line| line.starts_with(word));
-        line.map_or_else(String::new, |line| format!(" (probe: {line})"))
-    }
-
-    /// Plays the script; everything that comes of it is in the log.
-    async fn perform(&self, endpoint: &Endpoint, variant: &Variant, log: &Arc<Log>) {
-        let upload = match upload_path() {
+    /// Plays the script; everything that comes of it is in the log. False if it was stopped from outside.
+    async fn perform(
+        &self,
+        endpoint: &Endpoint,
+        variant: &Variant,
+        log: &Arc<Log>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> bool {
+        let upload = match upload_path(endpoint.scratch.as_deref().unwrap_or_default()) {
             Ok(path) => path,
-            Err(trouble) => return log.push(None, By::Us, What::Trouble { text: trouble.text }),
+            Err(trouble) => {
+                log.push(None, By::Us, What::Trouble { text: trouble.text });
+                return true;
+            }
         };
         log.redact(&endpoint.password);
         if let Some(user) = &endpoint.user {
@@ -190,19 +229,40 @@ impl Stage {
         let engine = engine(variant).or(self.engine).unwrap_or(Engine::Openssl);
         let seat = seat(endpoint, engine, versions);
         let mut player = self.player_with(seat, endpoint, variant.level, self.limits, Arc::clone(log), &upload);
-        let played = tokio::time::timeout(self.limits.variant, player.play(&variant.steps)).await;
-        let met = matches!(played, Ok(Ok(())));
-        match played {
-            Ok(Err(Stop::Trouble(text))) => log.push(None, By::Us, What::Trouble { text }),
-            Ok(_) => {}
-            Err(_) => {
-                let place = ftpspec_transcript::Place::default();
-                let due = format!("the whole conversation in {:?}", self.limits.variant);
-                let (came, level) = ("it was not over".to_owned(), variant.level.word());
-                log.push(None, By::Us, What::Unmet { act: "variant", why: "timeout", due, came, level, place });
-            }
+        // What is ours goes with the server that holds it.
+        let lent = matches!(self.host.subject, Subject::Remote(_)) && variables(&variant.steps).contains("upload");
+        if lent {
+            self.scratch.lends(&upload);
         }
-        player.part(met).await;
+        let played = tokio::select! {
+            played = tokio::time::timeout(self.limits.variant, player.play(&variant.steps)) => Some(played),
+            () = stopped(stop) => None,
+        };
+        let finished = played.is_some();
+        if let Some(played) = played {
+            let met = matches!(played, Ok(Ok(())));
+            match played {
+                Ok(Err(Stop::Trouble(text))) => log.push(None, By::Us, What::Trouble { text }),
+                Ok(_) => {}
+                Err(_) => {
+                    let place = ftpspec_transcript::Place::default();
+                    let due = format!("the whole conversation in {:?}", self.limits.variant);
+                    let (came, level) = ("it was not over".to_owned(), variant.level.word());
+                    log.push(None, By::Us, What::Unmet { act: "variant", why: "timeout", due, came, level, place });
+                }
+            }
+            player.part(met).await;
+        } else {
+            _ = tokio::time::timeout(PARTING, player.part(false)).await;
+        }
+        let events = log.events();
+        if lent {
+            self.scratch.takes_back(&upload, &events);
+        }
+        if logs_in(variant) {
+            self.heed_refusal(&events);
+        }
+        finished
     }
 
     /// A player for questions of the harness's own, with a log of its own.
@@ -228,6 +288,10 @@ impl Stage {
         set("address".to_owned(), endpoint.address.ip().to_string().as_bytes());
         set("port".to_owned(), endpoint.address.port().to_string().as_bytes());
         set("upload".to_owned(), upload.as_bytes());
+        // Where any transfer will do.
+        let file = ["text", "any"].iter().find_map(|name| endpoint.fixtures.get(*name));
+        let transfer = file.map_or_else(|| "LIST".to_owned(), |path| format!("RETR {path}"));
+        set("transfer.any".to_owned(), transfer.as_bytes());
         for (name, path) in &endpoint.fixtures {
             set(format!("fixture.{name}"), path.as_bytes());
         }
@@ -284,6 +348,19 @@ impl Stage {
     }
 }
 
+/// Returns when somebody asks for an end; never, where nobody can.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    if stop.wait_for(|stopped| *stopped).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// The session that cleans the scratch folder at the end has its place in the pace.
+fn keeping_one(pace: ftpspec_scenario::Pace) -> ftpspec_scenario::Pace {
+    let less = |count: Option<usize>| count.map(|count| (count - 1).max(1));
+    ftpspec_scenario::Pace { per_minute: less(pace.per_minute), total: less(pace.total), ..pace }
+}
+
 /// Our side as a client.
 pub(crate) fn seat(endpoint: &Endpoint, engine: Engine, versions: RangeInclusive<Version>) -> Seat {
     Seat::Client(Box::new(ClientSeat::new(ftpspec_play::client::ClientSeatSettings {
@@ -293,6 +370,7 @@ pub(crate) fn seat(endpoint: &Endpoint, engine: Engine, versions: RangeInclusive
         server_name: endpoint.server_name.clone(),
         trust: endpoint.trust.clone(),
         identities: endpoint.identities.clone(),
+        certificate: endpoint.certificate.clone(),
         implicit: endpoint.implicit,
         user: endpoint.user.clone(),
         password: endpoint.password.clone(),
@@ -306,24 +384,6 @@ pub(crate) fn engine(variant: &Variant) -> Option<Engine> {
 
 fn concluded(verdict: Verdict, reason: String) -> Judgement {
     Judgement { verdict, findings: Vec::new(), notes: Vec::new(), reason: Some(reason) }
-}
-
-/// Whether an act of this kind stands anywhere in a script.
-fn mentions(script: &Script, is_it: &dyn Fn(&Act) -> bool) -> bool {
-    script.iter().any(|step| {
-        is_it(&step.act)
-            || match &step.act {
-                Act::Together(script) | Act::Judged { script, .. } | Act::Within { script, .. } => {
-                    mentions(script, is_it)
-                }
-                Act::Await { branches } => branches.iter().any(|(_, script)| mentions(script, is_it)),
-                Act::Either(scripts) => scripts.iter().any(|script| mentions(script, is_it)),
-                Act::Reply(ftpspec_scenario::model::ReplyMatch::Branches(branches)) => {
-                    branches.iter().any(|(_, script)| mentions(script, is_it))
-                }
-                _ => false,
-            }
-    })
 }
 
 /// Recorded octets are kept as hexadecimal digits; lines that begin with `#` say where they come from.
@@ -361,3 +421,6 @@ fn level(level: Level) -> ftpspec_results::Level {
         Level::Field => ftpspec_results::Level::Field,
     }
 }
+
+/// How long a server may take to be left when somebody wants the run to end: QUIT, its reply, and the closes.
+const PARTING: Duration = Duration::from_secs(3);

@@ -1,23 +1,22 @@
 //! The software under test, and how to reach it in the configuration that a variant needs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::path::Path;
 use std::sync::Arc;
 
 use ftpspec_net::{Limits, Names};
 use ftpspec_peers::pki::{self, Pki};
 use ftpspec_peers::reference::{FIXTURES_FOLDER, ReferenceServer, ReferenceSettings, SCRATCH_FOLDER};
-use ftpspec_play::fixture::{self, FIXTURES};
+use ftpspec_play::fixture::FIXTURES;
+use ftpspec_scenario::ServerDescription;
 use ftpspec_scenario::model::{Capability, Defect};
 use ftpspec_scenario::settings::ServerSettings;
 use ftpspec_tls::{ClientContext, ClientSettings, Engine, Identity, TlsError, Trust, Version};
 use ftpspec_transcript::Secret;
 use sha2::{Digest, Sha256};
 
-#[cfg(feature = "containers")]
-use crate::container::Containers;
+use crate::configurations::{Configurations, Running};
 use crate::error::Trouble;
 
 /// Which server is under test.
@@ -36,6 +35,13 @@ pub enum Subject {
         /// The Debian suite it is built from.
         suite: String,
     },
+    /// A server that is started as its description tells.
+    Described {
+        /// The description; one of a server that runs already makes a [`Remote`] instead.
+        description: Arc<ServerDescription>,
+        /// Whose certificates are accepted; none: those of the test PKI, which the server was handed.
+        trust: Option<Trust>,
+    },
     /// A server that runs somewhere.
     Remote(Remote),
 }
@@ -49,7 +55,8 @@ impl Subject {
             Self::Reference { defect: Some(defect) } => format!("reference with {}", defect.name),
             #[cfg(feature = "containers")]
             Self::Container { peer, .. } => peer.clone(),
-            Self::Remote(remote) => remote.host.clone(),
+            Self::Described { description, .. } => description.title.clone(),
+            Self::Remote(remote) => remote.surroundings.title.clone().unwrap_or_else(|| remote.host.clone()),
         }
     }
 }
@@ -71,11 +78,78 @@ pub struct Remote {
     pub password: Option<Secret>,
     /// Whose certificates are accepted.
     pub trust: Trust,
-    /// The client certificate that is shown where a scenario wants one.
+    /// The client certificate that is shown whenever the server asks for one.
     pub identity: Option<Identity>,
+    /// What is known of it besides.
+    pub surroundings: Box<Surroundings>,
+}
+
+/// What is known of an endpoint that is not ours, as a target file tells it.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// The name that reports show, if not the host's.
+    pub title: Option<String>,
+    /// Paths of fixtures that are there, by name; `any` is some small file.
+    pub fixtures: BTreeMap<String, String>,
+    /// A folder that may be written, with a `/` at its end.
+    pub scratch: Option<String>,
+    /// How hard it may be worked.
+    pub pace: ftpspec_scenario::Pace,
+    /// Where its passive ports are.
+    pub passive_ports: Option<RangeInclusive<u16>>,
+    /// What it is set up to do.
+    pub provides: Vec<Capability>,
+    /// The TLS versions to test it with; empty is all.
+    pub versions: Vec<Version>,
+    /// IPv4 or IPv6 only.
+    pub family: Option<Family>,
+}
+
+/// A family of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// The address of this machine.
+    #[must_use]
+    pub fn loopback(self) -> IpAddr {
+        match self {
+            Self::V4 => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            Self::V6 => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        }
+    }
+
+    /// Whether an address is of this family.
+    #[must_use]
+    pub fn has(self, address: &SocketAddr) -> bool {
+        address.is_ipv4() == (self == Self::V4)
+    }
 }
 
 impl Remote {
+    /// Where to connect: what was said instead of the name, else the name's first address of the family.
+    async fn address(&self) -> Result<SocketAddr, Trouble> {
+        if let Some(address) = self.connect_to {
+            return Ok(address);
+        }
+        let trouble = |why: &str| Trouble {
+            text: format!(
+                "the name {} cannot be resolved: {why}; look at its spelling, or say where to connect (--connect-to)",
+                self.host
+            ),
+        };
+        let mut found = tokio::net::lookup_host((self.host.as_str(), self.port))
+            .await
+            .map_err(|error| trouble(&error.to_string()))?;
+        let wanted = |address: &SocketAddr| self.surroundings.family.is_none_or(|family| family.has(address));
+        found.find(wanted).ok_or_else(|| trouble("it has no address of that family"))
+    }
+
     /// Reads certificates and keys as the engines will, so that a wrong file is told before anything is sent.
     ///
     /// # Errors
@@ -105,14 +179,18 @@ pub(crate) struct Endpoint {
     pub(crate) server_name: String,
     pub(crate) trust: Trust,
     pub(crate) identities: BTreeMap<String, Identity>,
+    /// The certificate that is shown where a scenario names none: an endpoint that wants one wants it always.
+    pub(crate) certificate: Option<String>,
     /// Paths of fixtures on the subject.
     pub(crate) fixtures: BTreeMap<String, String>,
+    /// The folder that may be written, with a `/` at its end.
+    pub(crate) scratch: Option<String>,
     /// The passive ports that it is set up with, if that is known.
     pub(crate) passive_ports: Option<RangeInclusive<u16>>,
     /// Keeps the subject alive, if it is ours.
     pub(crate) reference: Option<ReferenceServer>,
-    #[cfg(feature = "containers")]
-    pub(crate) _container: Option<Arc<ftpspec_peers::containers::RunningPeer>>,
+    /// Keeps what was started for the run.
+    pub(crate) _running: Option<Arc<Running>>,
 }
 
 /// Why there is no endpoint for a variant.
@@ -128,10 +206,12 @@ pub(crate) struct Host {
     pub(crate) subject: Subject,
     pub(crate) pki: Arc<Pki>,
     pub(crate) names: Names,
+    /// Where the reference server listens.
+    pub(crate) family: Family,
     password: Secret,
     limits: Limits,
-    #[cfg(feature = "containers")]
-    containers: Option<Containers>,
+    /// Of a subject that is started in one configuration or another.
+    configurations: Option<Configurations>,
 }
 
 /// The user of our own peers.
@@ -145,20 +225,28 @@ impl Host {
         let pki = Arc::new(Pki::cached().map_err(|error| Trouble::new("the test PKI", &error))?);
         let names = names(&pki)?;
         let password = Secret::new(&random_word()?);
-        #[cfg(feature = "containers")]
-        let containers = match &subject {
-            Subject::Container { peer, suite } => Some(Containers::new(peer, suite, pki.dir(), USER, &password).await?),
+        let certificates = pki.dir().to_owned();
+        let configurations = match &subject {
+            #[cfg(feature = "containers")]
+            Subject::Container { peer, suite } => {
+                Some(Configurations::of_peer(peer, suite, certificates, USER, &password).await?)
+            }
+            Subject::Described { description, trust } => {
+                let described = Arc::clone(description);
+                let configurations = Configurations::described(described, certificates, USER, &password).await?;
+                if trust.is_none() && !configurations.shows_our_certificate() {
+                    let title = &description.title;
+                    return Err(Trouble {
+                        text: format!(
+                            "{title} is not handed ${{certificate}} and ${{key}}: hand them on, or say whose certificate it shows (--ca-file)"
+                        ),
+                    });
+                }
+                Some(configurations)
+            }
             _ => None,
         };
-        Ok(Self {
-            subject,
-            pki,
-            names,
-            password,
-            limits,
-            #[cfg(feature = "containers")]
-            containers,
-        })
+        Ok(Self { subject, pki, names, family: Family::V4, password, limits, configurations })
     }
 
     /// The endpoint that provides what is needed; `engine` is that of our side.
@@ -167,13 +255,8 @@ impl Host {
         match &self.subject {
             Subject::Reference { defect } => self.reference(defect.as_deref(), &needs, engine),
             #[cfg(feature = "containers")]
-            Subject::Container { .. } => {
-                let containers = self.containers.as_ref().expect("made with the host");
-                let (peer, implicit) = containers.providing(&needs).await?;
-                let endpoint = self.own(peer.address(), implicit).map_err(NoEndpoint::Trouble)?;
-                let passive_ports = needs.contains(&Capability::NarrowRange).then_some(crate::container::NARROW_RANGE);
-                Ok(Endpoint { passive_ports, _container: Some(peer), ..endpoint })
-            }
+            Subject::Container { .. } => self.configured(&needs, None).await,
+            Subject::Described { trust, .. } => self.configured(&needs, trust.as_ref()).await,
             Subject::Remote(remote) => remote_endpoint(remote, &needs).await,
         }
     }
@@ -199,7 +282,7 @@ impl Host {
         // Checked before it starts: a server that greets in the clear is one on an implicit port all the same.
         let implicit = needs.contains(&Capability::ImplicitTls);
         let server = ReferenceServer::start(ReferenceSettings {
-            ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            ip: self.family.loopback(),
             port: 0,
             // The engine that we are not, so that each run also crosses the two libraries.
             engine: engine.map_or(Engine::Openssl, Engine::other),
@@ -213,6 +296,22 @@ impl Host {
         .map_err(|error| trouble("the reference server", &error))?;
         let endpoint = self.own(server.address(), implicit).map_err(NoEndpoint::Trouble)?;
         Ok(Endpoint { passive_ports: server.passive_ports(), reference: Some(server), ..endpoint })
+    }
+
+    /// The subject in a configuration that provides what is needed.
+    async fn configured(&self, needs: &BTreeSet<Capability>, trust: Option<&Trust>) -> Result<Endpoint, NoEndpoint> {
+        let configurations = self.configurations.as_ref().expect("made with the host");
+        let (running, implicit) = configurations.providing(needs).await?;
+        let endpoint = self.own(running.address(), implicit).map_err(NoEndpoint::Trouble)?;
+        let (user, password) = configurations.login();
+        Ok(Endpoint {
+            user: Some(user.to_owned()),
+            password: password.clone(),
+            trust: trust.cloned().unwrap_or(endpoint.trust),
+            passive_ports: needs.contains(&Capability::NarrowRange).then(|| running.narrow_range()),
+            _running: Some(running),
+            ..endpoint
+        })
     }
 
     /// An endpoint that is ours: its files, user and certificates are known.
@@ -230,11 +329,12 @@ impl Host {
             server_name: OWN_NAME.to_owned(),
             trust: Trust::Roots(self.pki.ca_pem().map_err(|error| pki(&error))?),
             identities,
+            certificate: None,
             fixtures: fixture_paths(),
+            scratch: Some(format!("{SCRATCH_FOLDER}/")),
             passive_ports: None,
             reference: None,
-            #[cfg(feature = "containers")]
-            _container: None,
+            _running: None,
         })
     }
 
@@ -247,36 +347,24 @@ impl Host {
     pub(crate) fn version(&self) -> Option<String> {
         match &self.subject {
             Subject::Reference { .. } => Some(env!("CARGO_PKG_VERSION").to_owned()),
-            #[cfg(feature = "containers")]
-            Subject::Container { .. } => self.containers.as_ref().and_then(Containers::version),
-            Subject::Remote(_) => None,
+            _ => self.configurations.as_ref().and_then(Configurations::version),
         }
     }
 }
 
 async fn remote_endpoint(remote: &Remote, needs: &BTreeSet<Capability>) -> Result<Endpoint, NoEndpoint> {
+    let surroundings = &remote.surroundings;
     for need in needs {
         let provided = match need {
             Capability::ImplicitTls => remote.implicit,
-            _ => false,
+            other => surroundings.provides.contains(other),
         };
         if !provided {
             return Err(NoEndpoint::Lacks(format!("{need}: nothing says that this endpoint is set up so")));
         }
     }
-    let address = match remote.connect_to {
-        Some(address) => address,
-        None => {
-            let trouble = |error: &std::io::Error| {
-                NoEndpoint::Trouble(Trouble { text: format!("the name {} cannot be resolved: {error}", remote.host) })
-            };
-            let mut found =
-                tokio::net::lookup_host((remote.host.as_str(), remote.port)).await.map_err(|error| trouble(&error))?;
-            found.next().ok_or_else(|| trouble(&std::io::ErrorKind::NotFound.into()))?
-        }
-    };
     Ok(Endpoint {
-        address,
+        address: remote.address().await.map_err(NoEndpoint::Trouble)?,
         implicit: remote.implicit,
         // Who has no password is not logged in: an empty one would be a wrong one.
         user: remote.user.clone().filter(|_| remote.password.is_some()),
@@ -284,11 +372,12 @@ async fn remote_endpoint(remote: &Remote, needs: &BTreeSet<Capability>) -> Resul
         server_name: remote.host.clone(),
         trust: remote.trust.clone(),
         identities: remote.identity.iter().map(|it| ("client-a".to_owned(), it.clone())).collect(),
-        fixtures: fixture_paths(),
-        passive_ports: None,
+        certificate: remote.identity.as_ref().map(|_| "client-a".to_owned()),
+        fixtures: surroundings.fixtures.clone(),
+        scratch: surroundings.scratch.clone(),
+        passive_ports: surroundings.passive_ports.clone(),
         reference: None,
-        #[cfg(feature = "containers")]
-        _container: None,
+        _running: None,
     })
 }
 
@@ -297,22 +386,9 @@ fn fixture_paths() -> BTreeMap<String, String> {
     FIXTURES.iter().map(|fixture| (fixture.name.to_owned(), format!("{FIXTURES_FOLDER}/{}", fixture.file))).collect()
 }
 
-/// Writes the fixtures into a folder, for peers that have a disk.
-pub(crate) fn write_fixtures(folder: &Path) -> std::io::Result<()> {
-    for fixture in FIXTURES {
-        let path = folder.join(fixture.file);
-        match fixture::content(fixture.name) {
-            Some(octets) => std::fs::write(path, octets)?,
-            None if fixture.name == "empty-directory" => std::fs::create_dir(path)?,
-            None => {}
-        }
-    }
-    Ok(())
-}
-
-/// A fresh path for an upload.
-pub(crate) fn upload_path() -> Result<String, Trouble> {
-    Ok(format!("{SCRATCH_FOLDER}/{}.bin", random_word()?))
+/// A fresh path for an upload, in this folder.
+pub(crate) fn upload_path(scratch: &str) -> Result<String, Trouble> {
+    Ok(format!("{scratch}ftpspec-{}.bin", random_word()?))
 }
 
 /// Certificates of the test PKI by their digest.

@@ -32,6 +32,10 @@ const CHANCE: &[(&str, &str)] = &[
     ("vsftpd", "server/auth/login-in-clear-refused"),
     // vsftpd never accepts the data connection of a transfer that it refuses: its listener goes when the session does.
     ("vsftpd", "server/prot/clear-data-refused"),
+    ("vsftpd", "server/data/foreign-source-address"),
+    // Its clear "500 OOPS" comes in one segment or in several, before or after the FIN.
+    ("vsftpd", "server/data/handshake-fails"),
+    ("vsftpd", "server/passive/port-exhaustion-recovers"),
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -46,6 +46,8 @@ pub(crate) struct Driver {
     command_wanted: bool,
     /// A lie: what does not end in a line's end is not read on later.
     whole_lines_only: bool,
+    /// The octets that came last did not end in a line's end.
+    within_line: bool,
 
     out: Vec<u8>,
     payload: Option<(Arc<[u8]>, usize)>,
@@ -86,6 +88,8 @@ struct Flood {
     malformed: usize,
     /// The octets of a control connection.
     on_control: u64,
+    /// How many events were told.
+    events: usize,
 }
 
 /// A FIN that waits until everything before it is out.
@@ -145,6 +149,7 @@ impl Driver {
             asked: VecDeque::from([String::new()]),
             command_wanted: false,
             whole_lines_only: false,
+            within_line: false,
             out: Vec::new(),
             payload: None,
             waiting: Vec::new(),

@@ -63,6 +63,14 @@ pub const PLAINTEXTS_TOLD: usize = 16;
 /// fill the log.
 pub const MALFORMED_TOLD: usize = 64;
 
+/// How many events a server may make on one connection, runs of records and octets not counted: a conversation has some
+/// hundreds. More of them are a flood, which would fill the log and every report.
+pub const EVENTS_TOLD: usize = 2048;
+
+/// How many connections one listener of ours takes: a server under test makes one, and whoever makes more than some would
+/// use up our sockets.
+pub const MOST_CALLERS: usize = 64;
+
 /// How many octets of commands wait for being asked for before the socket is left alone: hundreds of commands pipelined by
 /// an eager client.
 pub const COMMANDS_AHEAD: usize = 65_536;

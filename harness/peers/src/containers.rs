@@ -5,10 +5,8 @@
 //! into a FIN and falsifies the evidence. Nothing is ever published beyond loopback, and nothing is ever pulled for a
 //! peer: its image is built here or is there already.
 
-mod address;
 mod docker;
 mod found;
-mod greeting;
 mod image;
 mod owner;
 mod running;
@@ -16,6 +14,8 @@ mod running;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use crate::words::last_lines;
 
 pub use self::docker::{engine_version, has_image};
 pub use self::found::{FoundPeer, Owner, found, logs_of};
@@ -114,17 +114,9 @@ pub enum ContainerError {
 
 /// Says how an image of ours comes into being; of other people's images we know nothing.
 fn built_by(image: &PeerImage) -> String {
-    image.embedded_peer().map_or_else(String::new, |peer| format!(": ftpspec peers build {peer}"))
+    let suite = Some(image.tag()).filter(|tag| *tag != DEFAULT_SUITE).map_or_else(String::new, |tag| format!("@{tag}"));
+    image.embedded_peer().map_or_else(String::new, |peer| format!(": ftpspec peers build {peer}{suite}"))
 }
-
-/// The end of a text that may be long: the lines that tell why something failed are its last.
-fn last_lines(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    lines[lines.len().saturating_sub(LINES_OF_AN_ERROR)..].join("\n")
-}
-
-/// A failed `apt-get` or a server's configuration error shows its cause within this many lines.
-const LINES_OF_AN_ERROR: usize = 12;
 
 #[cfg(test)]
 mod tests {
@@ -137,19 +129,13 @@ mod tests {
             error.to_string(),
             "the image localhost/ftpspec-vsftpd:bookworm is not there: ftpspec peers build vsftpd"
         );
+        let error = ContainerError::NoImage { image: PeerImage::built_here("vsftpd", "trixie") };
+        assert!(error.to_string().ends_with(": ftpspec peers build vsftpd@trixie"), "{error}");
     }
 
     #[test]
     fn a_missing_image_of_others_is_told_without_one() {
         let error = ContainerError::NoImage { image: "registry.test/my-ftpd:3".parse().unwrap() };
         assert_eq!(error.to_string(), "the image registry.test/my-ftpd:3 is not there");
-    }
-
-    #[test]
-    fn of_a_long_text_the_last_lines_are_kept() {
-        let text: String = (0..30).map(|line| format!("line {line}\r\n\n")).collect();
-        let kept = last_lines(&text);
-        assert!(kept.starts_with("line 18\nline 19\n"), "{kept}");
-        assert!(kept.ends_with("\nline 29"), "{kept}");
     }
 }

@@ -1,6 +1,12 @@
-//! Whom we talk to: the embedded reference server, peers in containers, and the test PKI. Nothing here gives a verdict.
+//! Whom we talk to: the embedded reference server, peers in containers and in processes, and the test PKI. Nothing here
+//! gives a verdict.
 
+mod address;
 #[cfg(feature = "containers")]
 pub mod containers;
+pub mod files;
+mod greeting;
 pub mod pki;
+pub mod process;
 pub mod reference;
+mod words;

@@ -36,13 +36,13 @@ impl Player {
             Act::Records(texts) => self.records(texts).await,
             Act::Deliver { on, payload } => self.deliver(on.as_ref(), payload, place).await,
             Act::Receive(receive) => self.receive(receive, place).await,
-            Act::CloseNotify(on) => self.end(on.as_ref(), NetAct::CloseNotify).await,
-            Act::Fin(on) => self.end(on.as_ref(), NetAct::Fin).await,
+            Act::CloseNotify(on) => self.settle(on.as_ref(), NetAct::CloseNotify).await,
+            Act::Fin(on) => self.settle(on.as_ref(), NetAct::Fin).await,
             Act::Rst(on) => self.order(on.as_ref(), "RST", NetAct::Rst, place).await,
             Act::Clear(on) => self.clear(on.as_ref(), place).await,
-            Act::Hold(on) => self.order(on.as_ref(), "hold", NetAct::Hold, place).await,
-            Act::Release(on) => self.order(on.as_ref(), "release", NetAct::Release, place).await,
-            Act::Mute(on) => self.order(on.as_ref(), "mute", NetAct::Mute, place).await,
+            Act::Hold(on) => self.settle(on.as_ref(), NetAct::Hold).await,
+            Act::Release(on) => self.settle(on.as_ref(), NetAct::Release).await,
+            Act::Mute(on) => self.settle(on.as_ref(), NetAct::Mute).await,
             Act::Pause(lasts) => {
                 tokio::time::sleep(*lasts).await;
                 Ok(())
@@ -109,8 +109,9 @@ impl Player {
         }
     }
 
-    /// Ends our direction. Where the connection is gone already there is nothing to end; what follows tells why.
-    pub(crate) async fn end(&mut self, on: Option<&Name>, act: NetAct) -> Result<(), Stop> {
+    /// Ends, holds or releases a direction. Where the connection is gone already there is nothing left to do; what
+    /// follows tells why.
+    pub(crate) async fn settle(&mut self, on: Option<&Name>, act: NetAct) -> Result<(), Stop> {
         let connection = self.named(on)?;
         if let Some(on) = on {
             on.clone_into(&mut self.current);
@@ -125,7 +126,10 @@ impl Player {
         _ = connection.act(NetAct::Read).await;
         let from = self.cursor(&full);
         let came = self
-            .wait_quietly(lasts, from, |event| event.connection.as_ref() == Some(&full) && event.by == By::Peer)
+            .wait_quietly(lasts, from, |event| {
+                // An end is silence too: the act that needs the connection will meet it.
+                event.connection.as_ref() == Some(&full) && event.by == By::Peer && !is_end(event, &full)
+            })
             .await;
         match came {
             None => Ok(()),

@@ -12,7 +12,7 @@ use ftpspec_scenario::model::{
     Template,
 };
 use ftpspec_tls::{ClientContext, ClientSettings, Engine, Identity, Machine, Sessions, TlsError, Trust, Version};
-use ftpspec_transcript::{By, Secret, What};
+use ftpspec_transcript::{By, Event, Secret, What};
 use ftpspec_wire::{CodePattern, Reply, parse_epsv_reply, parse_pasv_reply};
 
 use crate::waiting::{in_words, is_end};
@@ -32,6 +32,8 @@ pub struct ClientSeat {
     pub trust: Trust,
     /// Client certificates by name.
     pub identities: BTreeMap<String, Identity>,
+    /// The one that is shown where a script names none, if any is.
+    pub certificate: Option<String>,
     /// Whether TLS begins with the first octet.
     pub implicit: bool,
     /// The user's name; none: logging in is not possible.
@@ -92,6 +94,8 @@ pub struct ClientSeatSettings {
     /// As in the seat.
     pub identities: BTreeMap<String, Identity>,
     /// As in the seat.
+    pub certificate: Option<String>,
+    /// As in the seat.
     pub implicit: bool,
     /// As in the seat.
     pub user: Option<String>,
@@ -103,8 +107,18 @@ impl ClientSeat {
     /// A client that has done nothing yet.
     #[must_use]
     pub fn new(settings: ClientSeatSettings) -> Self {
-        let ClientSeatSettings { address, engine, versions, server_name, trust, identities, implicit, user, password } =
-            settings;
+        let ClientSeatSettings {
+            address,
+            engine,
+            versions,
+            server_name,
+            trust,
+            identities,
+            certificate,
+            implicit,
+            user,
+            password,
+        } = settings;
         Self {
             address,
             engine,
@@ -112,6 +126,7 @@ impl ClientSeat {
             server_name,
             trust,
             identities,
+            certificate,
             implicit,
             user,
             password,
@@ -131,7 +146,8 @@ impl ClientSeat {
         data: bool,
         handshake: &Handshake,
     ) -> Result<(Box<dyn Machine>, Option<String>), MachineError> {
-        let certificate = handshake.certificate.clone().or_else(|| self.session(session).certificate.clone());
+        let of_session = self.session(session).certificate.clone();
+        let certificate = handshake.certificate.clone().or(of_session).or_else(|| self.certificate.clone());
         if !data {
             // A new control handshake begins with nothing to resume.
             let fresh = Session { certificate: certificate.clone(), ..Session::new(session) };
@@ -217,7 +233,9 @@ impl Player {
             Err(_) => format!("no answer in {:?}", self.limits.connect),
         };
         self.log.push(Some(&name), By::Us, What::ConnectFailed { to, why: failed.clone() });
-        Err(self.unmet("connect", "failed", &format!("a TCP connection to {to}"), &failed, place))
+        let failed = Err(self.unmet("connect", "failed", &format!("a TCP connection to {to}"), &failed, place));
+        // Whoever is not there has broken nothing that a scenario asks about.
+        if connect.to == ConnectTo::Control { self.as_prerequisite("connect", failed, place) } else { failed }
     }
 
     pub(crate) fn take_over(
@@ -255,6 +273,21 @@ impl Player {
         let Seat::Client(seat) = &self.seat else { return Ok(()) };
         let password = seat.password.reveal().as_bytes();
         let sent = !password.is_empty() && octets.windows(password.len()).any(|window| window == password);
+        let was_protected = self.log.look(|events| {
+            let here = |event: &&Event| event.connection.as_ref() == Some(control.name());
+            events.iter().filter(here).any(|event| matches!(event.what, What::Handshake(_)))
+        });
+        if sent && !protected && was_protected {
+            // The server has ended TLS; what it asks for in the clear it does not get.
+            let due = "TLS, for the password";
+            return Err(self.unmet(
+                "send",
+                "closed",
+                due,
+                "close_notify, and nothing of TLS behind it",
+                Place::default(),
+            ));
+        }
         if sent && !protected {
             return Err(Stop::Trouble("the password is not sent in the clear".to_owned()));
         }
@@ -277,16 +310,18 @@ impl Player {
         command.verb
     }
 
+    /// Whether what we send on this connection is protected: its last handshake was finished, and we have not closed it.
     pub(crate) fn is_protected(&self, connection: &Connection) -> bool {
         self.log.look(|events| {
-            let of = |by| {
-                events.iter().rev().find(|event| {
-                    event.connection.as_ref() == Some(connection.name())
-                        && (matches!(event.what, What::Handshake(_))
-                            || (matches!(event.what, What::CloseNotify) && event.by == by))
-                })
-            };
-            of(By::Us).is_some_and(|event| matches!(event.what, What::Handshake(_)))
+            let last = events.iter().rev().find(|event| {
+                event.connection.as_ref() == Some(connection.name())
+                    && match event.what {
+                        What::Handshake(_) | What::HandshakeStarted => true,
+                        What::CloseNotify => event.by == By::Us,
+                        _ => false,
+                    }
+            });
+            last.is_some_and(|event| matches!(event.what, What::Handshake(_)))
         })
     }
 
@@ -302,7 +337,12 @@ impl Player {
     }
 
     /// A prerequisite that is not met proves nothing about the demand.
-    fn as_prerequisite(&self, act: &'static str, result: Result<(), Stop>, place: Place) -> Result<(), Stop> {
+    pub(crate) fn as_prerequisite(
+        &self,
+        act: &'static str,
+        result: Result<(), Stop>,
+        place: Place,
+    ) -> Result<(), Stop> {
         match result {
             Err(Stop::Unmet) => {
                 let kind = Leaf::Untestable.word();

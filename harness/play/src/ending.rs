@@ -22,8 +22,7 @@ impl Player {
             self.connections.iter().filter(|(_, it)| !self.is_a_control(it)).map(|(_, it)| it.clone()).collect();
         for connection in &data {
             if !connection.is_over() {
-                _ = connection.act(NetAct::Release).await;
-                _ = connection.act(NetAct::Part).await;
+                self.do_or_leave(connection, vec![NetAct::Release, NetAct::Part]).await;
             }
         }
         for name in std::mem::take(&mut self.controls) {
@@ -90,13 +89,20 @@ impl Player {
             }
         }
         if !can_talk || self.log.look(|events| !events.iter().any(|event| is_end(event, &name))) {
-            _ = control.act(NetAct::Part).await;
+            self.do_or_leave(&control, vec![NetAct::Part]).await;
             _ = self.wait_quietly(PARTING.min(self.limits.reply), 0, |event| is_end(event, &name)).await;
         }
     }
 
+    /// Waits for the end of our acts only so long: what a peer that reads nothing has not taken, it never takes. A
+    /// connection that we let go of ends by itself.
+    async fn do_or_leave(&self, connection: &Connection, acts: Vec<NetAct>) {
+        _ = tokio::time::timeout(PARTING.min(self.limits.reply), connection.together(acts)).await;
+    }
+
     async fn say(&mut self, line: Vec<u8>) -> bool {
-        self.send_line(line).await.is_ok()
+        let limit = PARTING.min(self.limits.reply);
+        tokio::time::timeout(limit, self.send_line(line)).await.is_ok_and(|said| said.is_ok())
     }
 
     async fn hear(&mut self) {

@@ -63,7 +63,7 @@ impl Player {
         let control = self.control()?;
         let full = Arc::clone(control.name());
         let from = self.cursor(&full);
-        let greeting = self.log.look(|events| !events.iter().any(|event| is_reply_on(event, &full)));
+        let greeting = self.awaits_greeting(&full);
         let (limit, of) = if greeting { (self.limits.greeting, "greeting") } else { (self.limits.reply, "reply") };
         let is_it = |event: &Event| {
             event.by == By::Peer
@@ -97,6 +97,7 @@ impl Player {
 
     pub(crate) async fn reply(&mut self, due: &ReplyMatch, place: Place) -> Result<(), Stop> {
         let words = reply_in_words(due);
+        let greeting = self.awaits_greeting(&Arc::clone(self.control()?.name()));
         let reply = self.next_reply("reply", &words, place).await?;
         match due {
             ReplyMatch::Exact(code) if reply.code == *code => Ok(()),
@@ -105,13 +106,19 @@ impl Player {
                 Ok(())
             }
             ReplyMatch::Exact(_) | ReplyMatch::Like(_) => {
-                Err(self.unmet("reply", "code", &words, &line(&reply), place))
+                let unmet = Err(self.unmet("reply", "code", &words, &line(&reply), place));
+                // 959 §5.4 lets a server be busy: nothing is learnt about what is asked for behind the greeting.
+                if greeting && reply.code == 421 { self.as_prerequisite("reply", unmet, place) } else { unmet }
             }
             ReplyMatch::Branches(branches) => match branch(branches, reply.code) {
                 Some(script) => Box::pin(self.play(script)).await,
                 None => Err(self.unmet("reply", "code", &words, &line(&reply), place)),
             },
         }
+    }
+
+    fn awaits_greeting(&self, control: &str) -> bool {
+        self.log.look(|events| !events.iter().any(|event| is_reply_on(event, control)))
     }
 
     /// A reply whose first digit is right, but which no RFC lists for the command.

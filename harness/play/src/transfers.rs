@@ -1,12 +1,13 @@
 //! Data connections: taking them, sending and receiving files, and what is missing of what was due.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use ftpspec_net::limits::LARGEST_UPLOAD;
+use ftpspec_net::limits::{LARGEST_UPLOAD, MOST_CALLERS};
 use ftpspec_net::{Act as NetAct, Carries, Connection, Listener, Setup};
 use ftpspec_scenario::model::{End, Name, Payload, Place, Receive, Template};
 use ftpspec_transcript::{By, Event, What};
+use ftpspec_wire::{eprt_argument, pasv_digits};
 use sha2::{Digest, Sha256};
 
 use tokio::sync::mpsc;
@@ -24,11 +25,16 @@ impl Player {
         };
         let listener = Listener::bind((ip, 0).into()).map_err(|error| Stop::Trouble(format!("listening: {error}")))?;
         let address = listener.address();
+        if let SocketAddr::V4(address) = address {
+            self.log.call(&pasv_digits(address), &format!("{{{name}.PORT}}"));
+        }
+        self.log.call(&eprt_argument(address), &format!("{{{name}.EPRT}}"));
         let (sender, came) = mpsc::unbounded_channel();
         let (log, full) = (Arc::clone(&self.log), Arc::<str>::from(name.as_str()));
         let task = tokio::spawn(async move {
             // Each connection is logged the moment it is there, whether an act waits for it or not.
-            while let Ok((socket, from)) = listener.accept().await {
+            for _ in 0..MOST_CALLERS {
+                let Ok((socket, from)) = listener.accept().await else { break };
                 log.push(Some(&full), By::Peer, What::Accepted { from });
                 if sender.send((socket, from)).is_err() {
                     break;

@@ -14,6 +14,9 @@ const LAG_SHARE: f64 = 0.1;
 /// Below this a lag is the timer's own, whatever the limit.
 const LAG_AT_LEAST: Duration = Duration::from_millis(100);
 
+/// How much of the time of a whole variant one file may take.
+const SHARE_OF_ONE_FILE: f64 = 0.75;
+
 /// What came of a wait.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Waited {
@@ -47,8 +50,9 @@ impl Player {
         Ok(Waited::TimedOut)
     }
 
-    /// Waits until a data connection has ended: as long as octets keep coming, no limit expires. A server takes
-    /// close_notify for the end; a client also waits for what stands behind it, so that it has seen all.
+    /// Waits until a data connection has ended: as long as octets keep coming no limit expires, but the one on the whole,
+    /// for what comes without end. A server takes close_notify for the end; a client also waits for what stands behind
+    /// it, so that it has seen all.
     pub(crate) async fn wait_for_end(&self, connection: &str, close_notify_ends: bool) -> Result<Waited, Stop> {
         let ends = |event: &Event| {
             is_end(event, connection)
@@ -57,11 +61,14 @@ impl Player {
                     && event.what == What::CloseNotify
                     && event.connection.as_deref() == Some(connection)
         };
+        // Told at its place, before the whole variant runs out of time.
+        let last = Instant::now() + self.limits.variant.mul_f64(SHARE_OF_ONE_FILE);
         loop {
             let seen = self.octets_on(connection);
-            match self.wait_quietly(self.limits.data, 0, ends).await {
+            let left = last.saturating_duration_since(Instant::now());
+            match self.wait_quietly(self.limits.data.min(left), 0, ends).await {
                 Some(event) => return Ok(Waited::Event(Box::new(event))),
-                None if self.octets_on(connection) > seen => {}
+                None if self.octets_on(connection) > seen && Instant::now() < last => {}
                 None => {
                     let of = "end of data".to_owned();
                     self.log.push(None, By::Us, What::Timeout { of, after: self.limits.data });

@@ -96,7 +96,7 @@ impl Kind {
             // Only the reference server has defects that can be loaded.
             "defects" => name.starts_with("defects/server/").then_some(Self::Defect),
             // Ledgers about scenarios and what stands beside them, which are no scenarios themselves.
-            "requirements" | "field-cases" | "schema" | "baselines" | "clients" | "targets" => None,
+            "requirements" | "field-cases" | "schema" | "baselines" | "clients" | "servers" | "targets" => None,
             // A scenario, or a file whose folder does not say what it is: its diagnostic will.
             _ => Some(Self::Scenario),
         }

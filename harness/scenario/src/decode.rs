@@ -33,7 +33,9 @@ impl Decoder {
     pub(crate) fn new<'a>(within: impl IntoIterator<Item = &'a Node>) -> Self {
         let mut connections = BTreeSet::from([CONTROL.to_owned(), DATA.to_owned()]);
         for node in within {
-            named_by(node, "connect", &mut connections);
+            for act in ["connect", "listen", "session"] {
+                named_by(node, act, &mut connections);
+            }
         }
         Self { connections }
     }

@@ -31,6 +31,7 @@ pub use crosscheck::{lint_all, lint_scenario};
 pub use description::{Login as DescribedLogin, ServerDescription, Start, load_server_description};
 pub use diagnostic::{Diagnostic, nearest};
 pub use grammar::{ActDescription, acts};
+pub use lint::variables;
 pub use load::{load_defect, load_diagnosis, load_rules, load_scenario, read_file};
 pub use schema::{SchemaKind, schema};
 pub use select::{SelectError, Selected, Selector, SelectorError, select};

@@ -302,6 +302,25 @@ fn templates(act: &Act) -> Vec<&Template> {
     }
 }
 
+/// The names of the variables that a script asks a run to fill in.
+#[must_use]
+pub fn variables(script: &Script) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for step in script {
+        for template in templates(&step.act) {
+            let pieces = pieces(&template.0, step.place).unwrap_or_default();
+            names.extend(pieces.into_iter().filter_map(|piece| match piece {
+                Piece::Variable(name) => Some(name.to_owned()),
+                Piece::Text(_) => None,
+            }));
+        }
+        for inner in scripts_within(&step.act) {
+            names.extend(variables(inner));
+        }
+    }
+    names
+}
+
 /// The listeners that any rule makes.
 fn listeners(script: &PeerScript) -> BTreeSet<Name> {
     let mut all = BTreeSet::new();

@@ -232,7 +232,8 @@ fn variant(
         return Ok(None);
     }
 
-    let decoder = Decoder::new(scripts);
+    // The whole file: a demand on the conversation may name what only another variant makes.
+    let decoder = Decoder::new(scripts.chain([root]));
     let variant = Variant {
         name: combination.name(),
         choices: combination.chosen.iter().map(|(axis, value)| (axis.name.clone(), value.word.clone())).collect(),

@@ -15,7 +15,7 @@ fn a_peer_that_is_up_can_be_met_and_is_gone_after_ctrl_c() {
     if !have_vsftpd() {
         return;
     }
-    let (mut child, mut told) = started(&["peers", "up", "vsftpd", "--configuration", "strict"]);
+    let (mut child, mut told) = Started::new(&["peers", "up", "vsftpd", "--configuration", "strict"]);
     let url = line_with(&mut told, "url");
     let place = url.rsplit('@').next().unwrap().trim().to_owned();
     line_with(&mut told, "Ctrl-C");
@@ -27,9 +27,9 @@ fn a_peer_that_is_up_can_be_met_and_is_gone_after_ctrl_c() {
     assert_eq!(logs.code, 0, "{}", logs.stderr);
     assert!(logs.stdout.contains("localhost/ftpspec-vsftpd:bookworm"), "{}", logs.stdout);
 
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
-    assert_eq!(containers_of(child.id()), 0);
+    child.interrupt();
+    assert_eq!(child.code(), Some(0));
+    assert_eq!(child.containers(), 0);
 }
 
 #[test]
@@ -37,13 +37,13 @@ fn an_interrupted_run_leaves_no_container() {
     if !have_vsftpd() {
         return;
     }
-    let (mut child, mut told) = started(&["run", "server/data", "--server", "peer:vsftpd"]);
+    let (mut child, mut told) = Started::new(&["run", "server/data", "--server", "peer:vsftpd"]);
     line_with(&mut told, "variants");
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    child.interrupt();
     let mut rest = String::new();
     told.read_to_string(&mut rest).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
-    assert_eq!(containers_of(child.id()), 0);
+    assert_eq!(child.code(), Some(130), "{rest}");
+    assert_eq!(child.containers(), 0);
 }
 
 #[test]
@@ -55,10 +55,36 @@ fn the_list_of_peers_names_their_configurations() {
     }
 }
 
-fn started(arguments: &[&str]) -> (Child, BufReader<ChildStdout>) {
-    let mut child = command(arguments).stdout(Stdio::piped()).spawn().unwrap();
-    let told = BufReader::new(child.stdout.take().unwrap());
-    (child, told)
+/// A command that goes on until it is told to end; a test that fails before that ends it too.
+struct Started(Child);
+
+impl Started {
+    fn new(arguments: &[&str]) -> (Self, BufReader<ChildStdout>) {
+        let mut child = command(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let told = BufReader::new(child.stdout.take().unwrap());
+        (Self(child), told)
+    }
+
+    fn interrupt(&self) {
+        kill_process(Pid::from_child(&self.0), Signal::INT).unwrap();
+    }
+
+    fn code(&mut self) -> Option<i32> {
+        self.0.wait().unwrap().code()
+    }
+
+    fn containers(&self) -> usize {
+        let all = runtime().block_on(found()).unwrap();
+        all.iter().filter(|peer| peer.process == Some(self.0.id())).count()
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // It has ended already where the test went well. What a killed one leaves, the next start removes.
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
 }
 
 fn line_with(told: &mut impl std::io::BufRead, word: &str) -> String {
@@ -75,11 +101,6 @@ fn have_vsftpd() -> bool {
             false
         }
     }
-}
-
-fn containers_of(process: u32) -> usize {
-    let all = runtime().block_on(found()).unwrap();
-    all.iter().filter(|peer| peer.process == Some(process)).count()
 }
 
 fn runtime() -> tokio::runtime::Runtime {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::program::{ran, ran_in};
+use super::program::ran_in;
 
 #[test]
 fn the_scenarios_of_this_repository_have_no_fault() {

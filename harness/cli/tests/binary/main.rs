@@ -1,6 +1,9 @@
 //! The promises of the command line, kept by the binary itself: each test runs `ftpspec` as a person or a CI system
 //! would, and looks at what comes out.
 
+#![allow(clippy::unwrap_used)] // in a test a panic is the message
+
+mod choosing;
 #[cfg(feature = "containers")]
 mod containers;
 mod exit_status;

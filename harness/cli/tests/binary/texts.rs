@@ -29,7 +29,6 @@ fn help(#[case] name: &str, #[case] arguments: &[&str]) {
 #[case("explain-scenario", &["explain", "server/data/retr-empty-file"])]
 #[case("explain-diagnosis-and-defect", &["explain", "pbsz-refused"])]
 #[case("explain-field-case", &["explain", "field:IT13168"])]
-#[case("schema-kinds", &["schema"])]
 fn what_is_told(#[case] name: &str, #[case] arguments: &[&str]) {
     let ran = ran(arguments);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
@@ -43,16 +42,15 @@ fn the_version_names_the_libraries() {
     assert!(text.starts_with(&format!("ftpspec {version} (rustls 0.")) && text.contains(", OpenSSL "), "{text}");
 }
 
-#[rstest]
-#[case("scenario")]
-#[case("defect")]
-#[case("diagnosis")]
-#[case("server")]
-#[case("results")]
-fn each_schema_is_json(#[case] kind: &str) {
-    let text = ran(&["schema", kind]).stdout;
-    let schema: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema", "{kind}");
+#[test]
+fn each_kind_that_is_listed_has_a_schema() {
+    let kinds = ran(&["schema"]).stdout;
+    assert!(kinds.lines().any(|kind| kind == "scenario") && kinds.lines().any(|kind| kind == "results"), "{kinds}");
+    for kind in kinds.lines() {
+        let text = ran(&["schema", kind]).stdout;
+        let schema: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema", "{kind}");
+    }
 }
 
 #[test]

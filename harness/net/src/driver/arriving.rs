@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::telling::client_hello;
 use super::{Driver, Tls};
 use crate::Carries;
-use crate::limits::{COMMANDS_AHEAD, MOST_ON_CONTROL, PLAINTEXT_KEPT, READS_IN_A_ROW};
+use crate::limits::{COMMANDS_AHEAD, EVENTS_TOLD, MOST_ON_CONTROL, PLAINTEXT_KEPT, READS_IN_A_ROW};
 
 impl Driver {
     /// Whether what arrives is read now.
@@ -210,8 +210,12 @@ impl Driver {
                 }
             }
             Carries::Commands => {
-                if self.whole_lines_only && !octets.ends_with(b"\n") {
-                    return;
+                if self.whole_lines_only {
+                    // The rest of a line whose beginning was forgotten is forgotten too.
+                    let within = std::mem::replace(&mut self.within_line, !octets.ends_with(b"\n"));
+                    if within || self.within_line {
+                        return;
+                    }
                 }
                 // Once nobody holds the connection, nobody will ask for commands.
                 if self.lingers.is_none()
@@ -236,10 +240,10 @@ impl Driver {
         }
         let before = self.flood.on_control;
         self.flood.on_control = before.saturating_add(octets.len() as u64);
-        if self.flood.on_control <= MOST_ON_CONTROL {
+        if self.flood.on_control <= MOST_ON_CONTROL && self.flood.events <= EVENTS_TOLD {
             return Some(octets);
         }
-        if before <= MOST_ON_CONTROL {
+        if before <= MOST_ON_CONTROL && self.flood.on_control > MOST_ON_CONTROL {
             let why = format!("more than {MOST_ON_CONTROL} octets: nothing more is read here");
             self.push(By::Peer, What::Malformed { octets: Vec::new(), why });
         }
@@ -250,6 +254,13 @@ impl Driver {
         loop {
             match self.replies.next() {
                 Ok(Some(reply)) => {
+                    // RFC 959 §5.4: QUIT alone is answered 221. What is asked before it is never answered any more (a
+                    // transfer whose end libunftp forgets), and a success it was not.
+                    if reply.code == 221
+                        && let Some(quit) = self.asked.iter().position(|verb| verb == "QUIT")
+                    {
+                        self.asked.drain(..quit);
+                    }
                     let to = self.asked.front().cloned().unwrap_or_default();
                     if reply.class() != 1 {
                         self.asked.pop_front();

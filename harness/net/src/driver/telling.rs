@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Driver, Tls};
 use crate::Carries;
-use crate::limits::{MALFORMED_TOLD, PLAINTEXT_KEPT, PLAINTEXTS_TOLD};
+use crate::limits::{EVENTS_TOLD, MALFORMED_TOLD, PLAINTEXT_KEPT, PLAINTEXTS_TOLD};
 
 impl Driver {
     pub(super) fn take_facts(&mut self, polite: bool) {
@@ -157,7 +157,17 @@ impl Driver {
     }
 
     pub(super) fn push(&mut self, by: By, what: What) {
-        self.turn.push((by, false, what));
+        // What a client asks for, one command at a time, its server bounds.
+        if self.carries == Carries::Commands || is_always_told(&what) {
+            return self.turn.push((by, false, what));
+        }
+        self.flood.events += 1;
+        if self.flood.events < EVENTS_TOLD {
+            self.turn.push((by, false, what));
+        } else if self.flood.events == EVENTS_TOLD {
+            let why = format!("more than {EVENTS_TOLD} events: nothing more is told of this connection but its end");
+            self.turn.push((By::Peer, false, What::Malformed { octets: Vec::new(), why }));
+        }
     }
 
     /// Puts what happened in this turn into the log.
@@ -166,6 +176,20 @@ impl Driver {
             self.log.push_all(&self.name, std::mem::take(&mut self.turn));
         }
     }
+}
+
+/// Whether an event is folded into a run of its kind, or can be told only once.
+fn is_always_told(what: &What) -> bool {
+    matches!(
+        what,
+        What::Records { .. }
+            | What::Octets { .. }
+            | What::Content { .. }
+            | What::HandshakeFailed { .. }
+            | What::CloseNotify
+            | What::Fin { .. }
+            | What::Rst
+    )
 }
 
 /// Whether this fact says that we sent something.

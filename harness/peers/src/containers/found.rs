@@ -45,14 +45,17 @@ pub async fn found() -> Result<Vec<FoundPeer>, ContainerError> {
 }
 
 /// What a container has written: its output, and the end of the log file that its peer's description names. Anything
-/// that a client sent may stand in there.
+/// that a client sent may stand in there. None if the container has gone since it was found: others remove theirs.
 ///
 /// # Errors
-/// The engine no longer knows the container.
-pub async fn logs_of(peer: &FoundPeer, log: Option<&str>) -> Result<String, ContainerError> {
+/// No engine answers, or it refuses.
+pub async fn logs_of(peer: &FoundPeer, log: Option<&str>) -> Result<Option<String>, ContainerError> {
     let output = docker::run(&["logs", &peer.id]).await?;
     if !output.status.success() {
         let why = super::last_lines(&String::from_utf8_lossy(&output.stderr));
+        if owner::is_gone(&why) {
+            return Ok(None);
+        }
         return Err(ContainerError::Docker { command: "logs".to_owned(), why });
     }
     let mut text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
@@ -63,7 +66,7 @@ pub async fn logs_of(peer: &FoundPeer, log: Option<&str>) -> Result<String, Cont
             text.push_str(&String::from_utf8_lossy(&tail.stdout));
         }
     }
-    Ok(text)
+    Ok(Some(text))
 }
 
 fn from_line(line: &str, here: Option<&str>) -> Option<FoundPeer> {

@@ -58,13 +58,14 @@ pub(super) fn place() -> Option<String> {
 async fn remove(id: &str) -> Result<bool, ContainerError> {
     match docker::output_of(&["rm", "--force", "--volumes", id]).await {
         Ok(_) => Ok(true),
-        Err(ContainerError::Docker { why, .. })
-            if why.contains("No such container") || why.contains("already in progress") =>
-        {
-            Ok(false)
-        }
+        Err(ContainerError::Docker { why, .. }) if is_gone(&why) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Whether the engine's words say that there is no such container any more, or will not be in a moment.
+pub(super) fn is_gone(why: &str) -> bool {
+    ["No such container", "already in progress", "marked for removal"].iter().any(|words| why.contains(words))
 }
 
 /// A process is the one that was labelled only if it started when that one did: ids are given anew.

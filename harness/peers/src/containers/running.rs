@@ -13,9 +13,10 @@ use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use super::address::ClaimedAddress;
-use super::greeting::{Greeting, first_line};
 use super::{ContainerError, PeerImage, docker, last_lines, owner};
+use crate::address::ClaimedAddress;
+use crate::greeting::{Greeting, first_line};
+use crate::words::filled_in;
 
 /// How a peer is to be started.
 #[derive(Debug, Clone)]
@@ -82,7 +83,7 @@ impl StartOptions {
         self.environment
             .iter()
             .map(|(name, template)| {
-                let value = replace_placeholders(template, value_of)
+                let value = filled_in(template, value_of)
                     .map_err(|word| ContainerError::UnknownPlaceholder { variable: name.clone(), word })?;
                 Ok((name.clone(), value))
             })
@@ -158,7 +159,7 @@ pub async fn start(image: &PeerImage, options: &StartOptions) -> Result<RunningP
         return Err(ContainerError::NoImage { image: image.clone() });
     }
 
-    let claim = ClaimedAddress::any(&[EXPLICIT_PORT, IMPLICIT_PORT])?;
+    let claim = ClaimedAddress::any(&[EXPLICIT_PORT, IMPLICIT_PORT]).ok_or(ContainerError::NoAddress)?;
     let address = SocketAddr::from((claim.address(), options.port()));
     let container = create(image, options, address).await?;
     let greeting = if options.implicit_tls { Greeting::InsideTls } else { Greeting::Clear };
@@ -240,20 +241,6 @@ async fn end_of_file(container: &ContainerAsync<GenericImage>, path: &str) -> Re
 
 fn read_only(from: &Path, to: &str) -> Mount {
     Mount::bind_mount(from.to_string_lossy(), to).with_access_mode(AccessMode::ReadOnly)
-}
-
-/// Replaces each `${word}`; the error is a word without a value. A `$` before anything else is itself.
-fn replace_placeholders(template: &str, value_of: impl Fn(&str) -> Option<String>) -> Result<String, String> {
-    let mut filled = String::new();
-    let mut rest = template;
-    while let Some((before, from_word)) = rest.split_once("${") {
-        let (word, after) = from_word.split_once('}').ok_or_else(|| from_word.to_owned())?;
-        filled.push_str(before);
-        filled.push_str(&value_of(word).ok_or_else(|| word.to_owned())?);
-        rest = after;
-    }
-    filled.push_str(rest);
-    Ok(filled)
 }
 
 fn container_error(image: &PeerImage, source: TestcontainersError) -> ContainerError {

@@ -95,23 +95,21 @@ async fn play(
     if !TRANSFERS.contains(&verb) {
         return (player.play(script).await, None);
     }
-    let next = {
+    let abort = {
         let mut playing = std::pin::pin!(player.play(script));
         let next = tokio::select! {
             played = &mut playing => return (played, None),
             next = next_command(connection, &session.log) => next,
         };
-        if !matches!(&next, Next::Command(command) if command.verb == "ABOR") {
-            return (playing.await, Some(next));
+        match next {
+            Next::Command(command) if command.verb == "ABOR" => session.script_of_abort(command),
+            other => return (playing.await, Some(other)),
         }
-        next
     };
-    // 959 §4.1.3: 426 for the transfer, 226 for the ABOR.
     if let Some(data) = player.connection(DATA) {
         _ = data.act(NetAct::Rst).await;
     }
-    drop(next);
-    (player.play(&vec![answer(426), answer(226)]).await, None)
+    (player.play(&abort).await, None)
 }
 
 async fn greet(player: &mut Player, session: &Session) -> Result<(), Stop> {
@@ -224,6 +222,14 @@ impl Session {
         self.shared.fired.fetch_add(1, Ordering::Relaxed);
         self.log.push(None, By::Us, What::RuleFired { on: on.to_owned() });
         Some(rule.script.clone())
+    }
+
+    /// 959 §4.1.3: 426 for the transfer, and 226 for the ABOR that ended it, unless a rule has another answer to that.
+    fn script_of_abort(&self, command: Command) -> Script {
+        let correct = vec![answer(225)];
+        let own = self.script_for(command);
+        let to_abort = if own == correct { vec![answer(226)] } else { own };
+        std::iter::once(answer(426)).chain(to_abort).collect()
     }
 
     /// What is to be done for a command: what it lacks is answered, else its script is played.

@@ -178,9 +178,10 @@ fn scenarios(group: &[&CaseResult]) -> String {
 /// A heading, and below it one entry a line.
 fn listed(heading: &str, lines: impl Iterator<Item = String>, options: &Options, paint: Paint) -> String {
     let mut out = String::new();
-    for line in lines {
-        let line = escape::line(&line).into_owned();
-        for (index, part) in layout::wrap(&line, options.columns.saturating_sub(4)).iter().enumerate() {
+    for text in lines {
+        // Several lines, where a peer that did not come up said so many.
+        let lines = text.lines().flat_map(|line| layout::wrap(&escape::line(line), options.columns.saturating_sub(4)));
+        for (index, part) in lines.enumerate() {
             let indent = if index == 0 { 2 } else { 4 };
             out.push_str(&format!("{:indent$}{part}\n", ""));
         }

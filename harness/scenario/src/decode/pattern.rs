@@ -109,6 +109,9 @@ fn set_word(pattern: &mut Pattern, words: &[(&str, &Node)]) -> Decoded<()> {
     Ok(())
 }
 
+/// What plaintext can be besides a reply with a code.
+const IN_SESSION: &str = "in-session";
+
 /// Whether an event of this kind can carry this word at all.
 fn check_word(kind: EventKind, word: &str, at: &Node) -> Decoded<()> {
     let wrong = || Problem::new(at.place, format!("`{}` is nothing that `{kind}` can be", escaped(word.as_bytes())));
@@ -120,6 +123,8 @@ fn check_word(kind: EventKind, word: &str, at: &Node) -> Decoded<()> {
         Err(wrong().due(format!("one of {listed}")).nearest(word, words.iter().copied()))
     };
     match kind {
+        // After a finished handshake and before close_notify.
+        EventKind::Plaintext if word == IN_SESSION => Ok(()),
         EventKind::Reply | EventKind::Plaintext | EventKind::UnaskedReply => code_pattern(word)
             .map(|_| ())
             .ok_or_else(|| wrong().due("a reply code such as `421`, or a class such as `5yz`")),

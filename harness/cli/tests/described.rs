@@ -1,0 +1,273 @@
+//! A server of one's own, given to the binary as a file that describes it. The server is this program itself: with a role
+//! in its environment it is the reference server, in a process of its own, instead of running the tests.
+
+#![allow(clippy::unwrap_used, reason = "a test without its own `#[test]`: what fails is to panic")]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitCode, Output, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ftpspec::{Engine, Limits, Secret};
+use ftpspec_peers::pki::Pki;
+use ftpspec_peers::reference::{ReferenceServer, ReferenceSettings};
+use ftpspec_scenario::model::Capability;
+use ftpspec_scenario::settings::ServerSettings;
+use libtest_mimic::{Arguments, Trial};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+fn main() -> ExitCode {
+    if std::env::var_os(ROLE).is_some() {
+        return serve();
+    }
+    let tests: [(&str, fn()); 9] = [
+        ("a_described_server_is_started_tested_and_ended", a_described_server_is_started_tested_and_ended),
+        ("a_scenario_meets_the_configuration_that_it_needs", a_scenario_meets_the_configuration_that_it_needs),
+        ("a_server_that_runs_already_is_met_where_the_file_says", a_server_that_runs_already_is_met),
+        ("an_interrupted_run_leaves_no_process", || leaves_no_process(Signal::INT)),
+        ("a_killed_run_leaves_no_process", || leaves_no_process(Signal::KILL)),
+        ("a_server_that_does_not_come_up_ends_with_3_and_its_words", a_server_that_does_not_come_up),
+        ("a_server_with_a_certificate_of_its_own_needs_a_word", a_server_with_a_certificate_of_its_own),
+        ("a_wrong_file_is_shown_with_its_place_and_nothing_runs", a_wrong_file_is_shown_with_its_place),
+        ("options_for_urls_are_none_for_a_server_that_is_started", options_for_urls_are_none_here),
+    ];
+    let trials = tests.map(|(name, test)| {
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.into()).exit_code()
+}
+
+fn a_described_server_is_started_tested_and_ended() {
+    let described = Described::new(DESCRIPTION);
+    let ran = described.run(&["server/data/retr-close-notify", "-v"]);
+    assert_eq!(ran.status.code(), Some(0), "{}", told(&ran));
+    let results = described.results();
+    assert_eq!(results["subject"]["name"], "the reference, described");
+    assert!(results["summary"]["pass"].as_u64().unwrap() > 0, "{results}");
+    assert_eq!(results["summary"]["skip"], 0, "its files are where scenarios look for them, and writing is allowed");
+    assert_ends(described.hears());
+}
+
+fn a_scenario_meets_the_configuration_that_it_needs() {
+    let described = Described::new(DESCRIPTION);
+    let selectors = ["server/auth/implicit-tls@engine=rustls,version=1.3", "server/auth/login-in-clear-refused"];
+    let ran = described.run(&selectors);
+    assert_eq!(ran.status.code(), Some(0), "{}", told(&ran));
+    let results = described.results();
+    assert_eq!((&results["summary"]["pass"], &results["summary"]["skip"]), (&2.into(), &0.into()), "{results}");
+}
+
+fn a_server_that_runs_already_is_met() {
+    let described = Described::new(DESCRIPTION);
+    let pki = Pki::cached().unwrap();
+    let place = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server = Command::new(std::env::current_exe().unwrap())
+        .args([&place.ip().to_string(), &place.port().to_string(), "implicit", "somebody", "a-password"])
+        .envs([(ROLE, "server"), (WITNESS, &described.place())])
+        .spawn()
+        .unwrap();
+    let server = Running(server);
+    let connected = described.hears();
+    let url = format!("ftps://localhost:{}", place.port());
+    let text = format!(
+        "title: runs already\nstart: {{at: \"{url}\"}}\nlogin: {{user: somebody, password: \"${{password}}\"}}\n\
+         configurations: {{it: {{provides: [implicit-tls]}}}}\n"
+    );
+    let described = Described::new(&text);
+    let ca = pki.dir().join("ca.pem").to_str().unwrap().to_owned();
+    let mut command = described.command(&[
+        "server/auth/implicit-tls@engine=rustls,version=1.3",
+        "--ca-file",
+        &ca,
+        "--password-env",
+        "SECRET",
+    ]);
+    let ran = command.env("SECRET", "a-password").output().unwrap();
+    drop((server, connected));
+    assert_eq!(ran.status.code(), Some(0), "{}", told(&ran));
+    assert_eq!(described.results()["subject"]["address"], format!("localhost:{}", place.port()));
+    assert!(described.results()["summary"]["pass"].as_u64().unwrap() > 0);
+}
+
+fn leaves_no_process(signal: Signal) {
+    let described = Described::new(DESCRIPTION);
+    let mut command = described.command(&["server/data", "--repeat", "100"]);
+    let mut run = Running(command.stdout(Stdio::piped()).spawn().unwrap());
+    let server = described.hears();
+    let mut told = BufReader::new(run.0.stdout.take().unwrap());
+    // It has begun: the line that tells its cost is out.
+    told.read_line(&mut String::new()).unwrap();
+    kill_process(Pid::from_child(&run.0), signal).unwrap();
+    told.read_to_end(&mut Vec::new()).unwrap();
+    run.0.wait().unwrap();
+    assert_ends(server);
+}
+
+fn a_server_that_does_not_come_up() {
+    let described = Described::new(&DESCRIPTION.replace("${configuration}", "nonsense"));
+    let ran = described.run(&["server/data/retr-close-notify"]);
+    assert_eq!(ran.status.code(), Some(3), "{}", told(&ran));
+    let told = told(&ran);
+    let words = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("starting the reference, described: "), "{told}");
+    assert!(words.contains("ended before it greeted (exit status: 1), and wrote: no such thing as nonsense"), "{told}");
+}
+
+fn a_server_with_a_certificate_of_its_own() {
+    let described = Described::new(&DESCRIPTION.replace("CERTIFICATE: \"${certificate}\", ", ""));
+    let ran = described.run(&["server/data/retr-close-notify"]);
+    assert_eq!(ran.status.code(), Some(3), "{}", told(&ran));
+    assert!(told(&ran).contains("is not handed ${certificate} and ${key}"), "{}", told(&ran));
+    let ca = Pki::cached().unwrap().dir().join("ca.pem");
+    let ran = described.run(&["server/data/retr-close-notify", "--ca-file", ca.to_str().unwrap()]);
+    assert_eq!(ran.status.code(), Some(0), "{}", told(&ran));
+}
+
+fn a_wrong_file_is_shown_with_its_place() {
+    let described = Described::new(&DESCRIPTION.replace("implicit-tls]", "implict-tls]"));
+    let ran = described.run(&[]);
+    let stderr = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!((ran.status.code(), ran.stdout.as_slice()), (Some(2), &b""[..]), "{stderr}");
+    for said in ["a server.yaml:8:25\n", "implicit-tls`?", "1 fault; nothing was run"] {
+        assert!(stderr.contains(said), "{said}: {stderr}");
+    }
+}
+
+fn options_for_urls_are_none_here() {
+    let described = Described::new(DESCRIPTION);
+    let ran = described.run(&["--password-env", "PATH"]);
+    assert_eq!(ran.status.code(), Some(2), "{}", told(&ran));
+    assert!(told(&ran).contains("--password-env is for a server that runs already"), "{}", told(&ran));
+}
+
+/// A description in a folder of its own, and a listener that hears of each server that is started from it.
+struct Described {
+    folder: tempfile::TempDir,
+    witness: TcpListener,
+}
+
+impl Described {
+    fn new(text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let program = std::env::current_exe().unwrap();
+        fs::write(folder.path().join(FILE), text.replace("PROGRAM", program.to_str().unwrap())).unwrap();
+        Self { folder, witness: TcpListener::bind("127.0.0.1:0").unwrap() }
+    }
+
+    /// The connection of the server that was started next; a run that starts none is a failure, and no wait without end.
+    fn hears(&self) -> TcpStream {
+        let (sender, heard) = std::sync::mpsc::channel();
+        let witness = self.witness.try_clone().unwrap();
+        std::thread::spawn(move || sender.send(witness.accept().map(|(stream, _)| stream)));
+        heard.recv_timeout(Duration::from_secs(20)).expect("a server is started").unwrap()
+    }
+
+    fn place(&self) -> String {
+        self.witness.local_addr().unwrap().to_string()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ftpspec"));
+        command.args(["run", "--server", FILE, "--json", "results.json"]).args(arguments);
+        command.current_dir(self.folder.path()).stdin(Stdio::null()).env(WITNESS, self.place());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    fn results(&self) -> Value {
+        serde_json::from_slice(&fs::read(self.file("results.json")).unwrap()).unwrap()
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+/// A run that a test which fails does not leave behind.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended.
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
+}
+
+fn told(ran: &Output) -> String {
+    String::from_utf8_lossy(&[ran.stdout.as_slice(), &ran.stderr].concat()).into_owned()
+}
+
+/// The process at the other end is gone: its connection ends, and nothing else would end it.
+fn assert_ends(mut process: TcpStream) {
+    process.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let ended = process.read(&mut [0]);
+    let reset = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ConnectionReset;
+    assert!(ended.as_ref().is_ok_and(|octets| *octets == 0) || ended.as_ref().is_err_and(reset), "{ended:?}");
+}
+
+/// The reference server as the description starts it: address, port, configuration, user, password.
+fn serve() -> ExitCode {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let provided: &[_] = match arguments[2].as_str() {
+        "lax" => &[Capability::TlsOptional, Capability::ReuseOffered],
+        "strict" => &[Capability::ClearLoginRefused],
+        "implicit" => &[Capability::ImplicitTls],
+        other => {
+            eprintln!("no such thing as {other}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut settings = ServerSettings::default();
+    for capability in provided {
+        settings.provide(*capability);
+    }
+    let witness = TcpStream::connect(std::env::var(WITNESS).unwrap()).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let entered = runtime.enter();
+    let server = ReferenceServer::start(ReferenceSettings {
+        ip: arguments[0].parse().unwrap(),
+        port: arguments[1].parse().unwrap(),
+        engine: Engine::Openssl,
+        settings,
+        rules: Vec::new(),
+        user: arguments[3].clone(),
+        password: Secret::new(&arguments[4]),
+        pki: Arc::new(Pki::cached().unwrap()),
+        limits: Limits::default(),
+    });
+    drop(entered);
+    let _both = (server.unwrap(), witness);
+    loop {
+        std::thread::park();
+    }
+}
+
+const DESCRIPTION: &str = r#"title: the reference, described
+start:
+  command: ["PROGRAM", "${address}", "${port}", "${configuration}", "${user}", "${password}"]
+  env: {CERTIFICATE: "${certificate}", FTPSPEC_TEST_ROLE: server}
+configurations:
+  lax: {provides: [tls-optional, reuse-offered]}
+  strict: {provides: [clear-login-refused]}
+  implicit: {provides: [implicit-tls]}
+"#;
+
+/// With a blank, as people have them.
+const FILE: &str = "a server.yaml";
+
+/// The variable that makes this program a server.
+const ROLE: &str = "FTPSPEC_TEST_ROLE";
+
+/// The variable that says to whom a server connects, and hangs on for as long as it lives.
+const WITNESS: &str = "FTPSPEC_TEST_WITNESS";

@@ -1,0 +1,131 @@
+//! Why a variant is not played on a subject: what is not allowed, not offered, not known, or would break its pace. It
+//! decides before anything is sent.
+
+use std::sync::PoisonError;
+
+use ftpspec_results::Verdict;
+use ftpspec_scenario::model::{Act, Capability, Resume, Script, Variant};
+use ftpspec_scenario::variables;
+use ftpspec_tls::{Engine, Version};
+use ftpspec_transcript::Event;
+
+use crate::cost::sessions;
+use crate::pace::Permit;
+use crate::probe::login_refusal;
+use crate::stage::{Stage, engine};
+use crate::subject::{Endpoint, Subject};
+
+impl Stage {
+    /// Why a variant is not played here, and what that makes of it.
+    pub(crate) fn obstacle(&self, variant: &Variant) -> Option<(Verdict, String)> {
+        let skip = |reason: String| Some((Verdict::Skip, reason));
+        if variant.effects > self.allow {
+            return skip(format!("effect: {} is not allowed here (--allow {})", variant.effects, variant.effects));
+        }
+        let lacking = variant.needs.iter().find(|need| self.probe.lacks(**need));
+        if let Some(lacking) = lacking {
+            return skip(format!("capability: {lacking} is not offered{}", self.cited(*lacking)));
+        }
+        let offers_again = |act: &Act| matches!(act, Act::Handshake(handshake) if handshake.resume == Resume::First);
+        let only_once = engine(variant) == Some(Engine::Rustls) && variant.needs.contains(&Capability::Tls13);
+        if only_once && mentions(&variant.steps, &offers_again) {
+            return skip(
+                "capability: rustls gives each TLS 1.3 ticket away once, and cannot offer it again".to_owned(),
+            );
+        }
+        let Subject::Remote(remote) = &self.host.subject else { return None };
+        let versions = &remote.surroundings.versions;
+        if version(variant).is_some_and(|version| !versions.is_empty() && !versions.contains(&version)) {
+            return skip("capability: this TLS version is not to be tested here".to_owned());
+        }
+        if !logs_in(variant) {
+            return None;
+        }
+        if remote.user.is_none() || remote.password.is_none() {
+            return skip("capability: no user and password were given to log in with".to_owned());
+        }
+        // A second refusal could lock the account.
+        let refused = self.refusal()?;
+        Some((Verdict::Untestable, format!("prerequisite: the login was refused, and is not tried again: {refused}")))
+    }
+
+    /// Whether files are to be looked for: on an endpoint of which nobody has named any that can be read.
+    pub(crate) fn wants_files(&self) -> bool {
+        let Subject::Remote(remote) = &self.host.subject else { return false };
+        !remote.surroundings.fixtures.keys().any(|name| name != "missing" && name != "empty-directory")
+    }
+
+    /// How the login was refused, before the run or in it.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        let later = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.probe.refused.clone().or(later)
+    }
+
+    /// A login that was refused in the midst of a run is not tried again either.
+    pub(crate) fn heed_refusal(&self, events: &[Event]) {
+        let Subject::Remote(_) = &self.host.subject else { return };
+        if let Some(refusal) = login_refusal(events) {
+            self.refused.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(refusal);
+        }
+    }
+
+    /// Waits until a variant may be played; the error is the reason why it may not.
+    pub(crate) async fn paced(&self, endpoint: &Endpoint, variant: &Variant) -> Result<Permit<'_>, String> {
+        for name in variables(&variant.steps) {
+            if name.ends_with(".PORT") && endpoint.address.is_ipv6() {
+                return Err("capability: PORT has room for an IPv4 address only".to_owned());
+            }
+            let missing = match name.split_once('.') {
+                Some(("fixture", fixture)) => !endpoint.fixtures.contains_key(fixture),
+                _ => name == "upload" && endpoint.scratch.is_none(),
+            };
+            if missing {
+                let what = if name == "upload" { "scratch folder" } else { "path for it" };
+                return Err(format!("fixture: {name}: no {what} is known on this endpoint"));
+            }
+        }
+        self.pace.enter(sessions(&variant.steps)).await
+    }
+
+    /// What the probe was told about a capability.
+    fn cited(&self, capability: Capability) -> String {
+        let word = match capability {
+            Capability::Tls12 => "TLS 1.2",
+            Capability::Tls13 => "TLS 1.3",
+            Capability::Mlsd => "FEAT",
+            Capability::Auth => "AUTH TLS",
+            other => other.word(),
+        };
+        let line = self.probe.lines.iter().find(|line| line.starts_with(word));
+        line.map_or_else(String::new, |line| format!(" (probe: {line})"))
+    }
+}
+
+/// Whether the real password is sent.
+pub(crate) fn logs_in(variant: &Variant) -> bool {
+    mentions(&variant.steps, &|act| matches!(act, Act::Login(_))) || variables(&variant.steps).contains("password")
+}
+
+/// The TLS version that a variant names.
+fn version(variant: &Variant) -> Option<Version> {
+    variant.choices.iter().find(|(axis, _)| axis == "version").and_then(|(_, word)| word.parse().ok())
+}
+
+/// Whether an act of this kind stands anywhere in a script.
+fn mentions(script: &Script, is_it: &dyn Fn(&Act) -> bool) -> bool {
+    script.iter().any(|step| {
+        is_it(&step.act)
+            || match &step.act {
+                Act::Together(script)
+                | Act::Judged { script, .. }
+                | Act::Within { script, .. }
+                | Act::Session { script, .. } => mentions(script, is_it),
+                Act::Await { branches } => branches.iter().any(|(_, script)| mentions(script, is_it)),
+                Act::Either(scripts) => scripts.iter().any(|script| mentions(script, is_it)),
+                Act::Reply(ftpspec_scenario::model::ReplyMatch::Branches(branches)) => {
+                    branches.iter().any(|(_, script)| mentions(script, is_it))
+                }
+                _ => false,
+            }
+    })
+}
