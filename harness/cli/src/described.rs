@@ -54,6 +54,11 @@ impl Described {
     }
 }
 
+/// Whether a text whose folder does not say what it is describes a server.
+pub fn is_server(text: &str) -> bool {
+    text.lines().any(|line| line.starts_with("start:"))
+}
+
 /// Those of user and password that are words and not variables: the run fills in variables.
 fn literal(login: &DescribedLogin) -> (Option<String>, Option<Secret>) {
     let word = |text: &str| (!text.contains("${")).then(|| text.to_owned());

@@ -13,12 +13,13 @@ use ftpspec_scenario::{
 
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::target;
+use crate::{described, target};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
 What a file is, its folder says: server/, client/, proxy/ (scenarios), diagnoses/, defects/, baselines/; a file named
-peer.yaml describes a server. A file elsewhere whose `server:` is a URL describes an endpoint (a target).
+peer.yaml describes a server. Of the files elsewhere one with `start:` describes a server, and one whose `server:` is a
+URL describes an endpoint (a target).
 
 Examples:
   ftpspec lint scenarios
@@ -123,9 +124,14 @@ fn kind_and_name(path: &Path) -> Option<(Kind, String)> {
     if let Some(at) = last(&["server", "client", "proxy"]) {
         return Some((Kind::Scenario, below(at)));
     }
-    // An endpoint's file lies where its owner keeps it; what it is, it says itself.
-    let says_so = fs::read_to_string(path).is_ok_and(|text| target::is_target(&text));
-    says_so.then(|| (Kind::Target, path.to_string_lossy().into_owned()))
+    // An endpoint's or a server's file lies where its owner keeps it; what it is, it says itself.
+    let text = fs::read_to_string(path).ok()?;
+    let kind = match (target::is_target(&text), described::is_server(&text)) {
+        (true, _) => Kind::Target,
+        (false, true) => Kind::Server,
+        (false, false) => return None,
+    };
+    Some((kind, path.to_string_lossy().into_owned()))
 }
 
 /// Puts a value in the place of the one with the same name, or behind all others.
@@ -160,7 +166,7 @@ fn gather(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), Fai
 
 /// For whoever keeps a file elsewhere.
 const FOLDERS: &str = "scenarios lie below server/, client/ or proxy/, other files below diagnoses/, defects/ or \
-    baselines/, peer.yaml describes a server, and a target has a URL behind `server:`";
+    baselines/, peer.yaml or a file with `start:` describes a server, and a target has a URL behind `server:`";
 
 /// Folders in one another: a link that leads back up would have no end.
 const DEEPEST: usize = 16;

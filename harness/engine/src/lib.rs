@@ -1,5 +1,33 @@
 //! ftpspec as a library: make a subject ready, choose scenarios, play them, and get results.
 //!
+//! A server of one's own is described as for the command line, and is started for each test that wants it:
+//!
+//! ```no_run
+//! use std::{path::Path, sync::Arc};
+//! use ftpspec::{Catalogue, Effects, Limits, Stage, Subject, Verdict, load_server_description, read_file, schedule};
+//!
+//! #[tokio::test]
+//! async fn an_empty_file_is_served_over_tls() {
+//!     holds("server/data/retr-empty-file").await;
+//! }
+//!
+//! async fn holds(scenario: &str) {
+//!     let file = read_file(Path::new("tests/my-server.yaml"), "my-server.yaml").unwrap();
+//!     let description = Arc::new(load_server_description(&file).unwrap());
+//!     let subject = Subject::Described { description, trust: None };
+//!     let catalogue = Catalogue::embedded().unwrap();
+//!     let variants = schedule(&catalogue, &[scenario.parse().unwrap()]).unwrap();
+//!     let limits = Limits::default();
+//!     let stage = Stage::new(subject, catalogue, limits, Effects::Intrusive, String::new()).await.unwrap();
+//!     for it in &variants {
+//!         let result = stage.play(&it.scenario, &it.scenario.variants[it.variant], 0).await.result;
+//!         assert!(matches!(result.verdict, Verdict::Pass | Verdict::Skip), "{}", result.transcript.join("\n"));
+//!     }
+//! }
+//! ```
+//!
+//! One that runs already is a [`Subject::Remote`], and without a server of one's own there is the embedded one:
+//!
 //! ```
 //! use ftpspec::{Catalogue, Effects, Limits, Schedule, Stage, Subject, Verdict, schedule};
 //!
@@ -7,7 +35,7 @@
 //! # runtime.block_on(async {
 //! let catalogue = Catalogue::embedded().expect("the embedded scenarios are sound");
 //! let variants = schedule(&catalogue, &["server/data/retr-empty-file@engine=rustls".parse()?])?;
-//! let subject = Subject::Reference { defect: None };     // or Subject::Remote(…): your own server
+//! let subject = Subject::Reference { defect: None };
 //! let stage = Stage::new(subject, catalogue, Limits::default(), Effects::Intrusive, String::new()).await?;
 //! for scheduled in &variants {
 //!     let played = stage.play(&scheduled.scenario, &scheduled.scenario.variants[scheduled.variant], 0).await;
@@ -46,8 +74,8 @@ pub use container::StartedPeer;
 pub use error::Trouble;
 pub use ftpspec_net::Limits;
 pub use ftpspec_results::{CaseResult, Exit, Results, RunEvent, Verdict};
-pub use ftpspec_scenario::Catalogue;
 pub use ftpspec_scenario::model::Effects;
+pub use ftpspec_scenario::{Catalogue, ServerDescription, load_server_description, read_file};
 pub use ftpspec_tls::{Engine, Identity, Trust, Version};
 pub use ftpspec_transcript::Secret;
 pub use judge::{Finding, Judgement, judge};

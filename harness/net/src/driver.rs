@@ -176,11 +176,16 @@ impl Driver {
 
     pub(crate) async fn run(mut self) {
         let mut chunk = vec![0; READ_CHUNK];
+        let mut more_waits = false;
         loop {
             self.pump();
             self.flush();
             if self.read_ended && self.write_ended {
                 break;
+            }
+            if std::mem::take(&mut more_waits) {
+                // Whoever sends without end must not keep timers and other connections waiting.
+                tokio::task::yield_now().await;
             }
             let gathered = self.suspect_since.map_or_else(Instant::now, |since| since + PLAINTEXT_GATHERED);
             let lingered = self.lingers.unwrap_or_else(Instant::now);
@@ -191,7 +196,7 @@ impl Driver {
                 },
                 () = tokio::time::sleep_until(lingered), if self.lingers.is_some() => break,
                 ready = self.socket.readable(), if self.reads() => match ready {
-                    Ok(()) => self.read(&mut chunk),
+                    Ok(()) => more_waits = self.read(&mut chunk),
                     Err(_) => self.reset(),
                 },
                 // Whether it was octets or a payload's next part that waited, pumping sends it.
@@ -201,11 +206,16 @@ impl Driver {
                 () = tokio::time::sleep_until(gathered), if self.suspect_since.is_some() => self.tell_suspect(),
             }
         }
-        let Self { socket, orders, waiting, .. } = self;
+        let Self { socket, mut orders, waiting, .. } = self;
         // Closed first: whoever waits for a RST may rely on its being out.
-        drop((socket, orders));
+        drop(socket);
+        orders.close();
         for done in waiting {
             _ = done.send(Ok(()));
+        }
+        // An order that came while we went must not wait for its answer for ever.
+        while let Some(Order { done, .. }) = orders.recv().await {
+            _ = done.send(Err(Broken::Closed));
         }
     }
 }

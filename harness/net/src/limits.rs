@@ -86,8 +86,9 @@ pub const PLAINTEXT_GATHERED: Duration = Duration::from_millis(250);
 /// One read of a socket: four TLS records.
 pub const READ_CHUNK: usize = 65_536;
 
-/// How many reads are made before orders are looked at again.
-pub const READS_IN_A_ROW: usize = 16;
+/// How many reads are made before orders, timers and other connections have their turn: some milliseconds' work for an
+/// engine that is not optimised.
+pub const READS_IN_A_ROW: usize = 4;
 
 /// How long a connection that nobody holds any more is still read, so that closing it sends no RST: as long as the
 /// longest lingering close that was met.

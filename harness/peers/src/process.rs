@@ -2,10 +2,11 @@
 //! for by its greeting, and stopped with everything that it started. What it writes is kept as evidence. It never runs a
 //! shell: each argument arrives as it was written, blanks and all.
 
+mod folder;
 mod kept;
 mod place;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -13,15 +14,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
+use self::folder::Folder;
 use self::kept::Kept;
 use self::place::Place;
-use crate::files::write_fixtures;
 use crate::greeting::{Greeting, first_line};
-use crate::reference::{FIXTURES_FOLDER, SCRATCH_FOLDER};
 use crate::words::{filled_in, last_lines};
 
 /// How a server is to be started as a process.
@@ -90,7 +89,7 @@ pub struct RunningProcess {
     kept: Kept,
     place: Place,
     log: Option<PathBuf>,
-    folder: TempDir,
+    folder: Folder,
 }
 
 impl RunningProcess {
@@ -109,7 +108,7 @@ impl RunningProcess {
     /// What it serves: a folder with `fixtures` and an empty `scratch`.
     #[must_use]
     pub fn root(&self) -> PathBuf {
-        self.folder.path().join(ROOT)
+        self.folder.root()
     }
 
     /// The end of what the server has written: its output, and its log file where the options name one. Anything that a
@@ -118,7 +117,7 @@ impl RunningProcess {
     /// # Errors
     /// The output cannot be read; a log file that is not there is no error.
     pub fn logs(&self) -> io::Result<String> {
-        let mut text = end_of_file(&self.folder.path().join(OUTPUT))?;
+        let mut text = end_of_file(&self.folder.output())?;
         if let Some(log) = &self.log {
             text.push_str(&end_of_file(log).unwrap_or_default());
         }
@@ -142,9 +141,9 @@ pub async fn start(options: &ProcessOptions) -> Result<RunningProcess, ProcessEr
     }
     let place = if options.names("address") { Place::with_address } else { Place::with_ports };
     let place = place(options.narrow_range).ok_or(ProcessError::NoPlace)?;
-    let folder = make_folder()?;
-    let words = Words { options, place: &place, root: folder.path().join(ROOT) };
-    let (command, program) = words.command(&folder.path().join(OUTPUT))?;
+    let folder = Folder::make()?;
+    let words = Words { options, place: &place, root: folder.root() };
+    let (command, program) = words.command(&folder.output())?;
     let log = options.log.as_deref().map(|log| words.fill_in("`log`", log)).transpose()?.map(PathBuf::from);
     let kept = Kept::start(command, options.stop_limit)
         .map_err(|source| ProcessError::Start { program: program.clone(), source })?;
@@ -297,21 +296,6 @@ impl Words<'_> {
     }
 }
 
-fn make_folder() -> Result<TempDir, ProcessError> {
-    let base = std::env::temp_dir();
-    let folder = tempfile::Builder::new()
-        .prefix("ftpspec-server-")
-        .tempdir_in(&base)
-        .map_err(|error| ProcessError::io("make a folder in", &base, error))?;
-    let fixtures = folder.path().join(ROOT).join(FIXTURES_FOLDER);
-    let scratch = folder.path().join(ROOT).join(SCRATCH_FOLDER);
-    for made in [&fixtures, &scratch] {
-        fs::create_dir_all(made).map_err(|error| ProcessError::io("make", made, error))?;
-    }
-    write_fixtures(&fixtures).map_err(|error| ProcessError::io("write the fixtures into", &fixtures, error))?;
-    Ok(folder)
-}
-
 /// A port that is not yet listened on gives no event to wait for, so this asks again and again, at short intervals and
 /// with an end. That the process has ended ends the wait too.
 async fn wait_for_greeting(
@@ -361,12 +345,6 @@ fn end_of_file(path: &Path) -> io::Result<String> {
 /// The words that a description may name.
 const WORDS: [&str; 10] =
     ["address", "port", "configuration", "passive-ports", "user", "password", "root", "certificate", "key", "ca"];
-
-/// What is served, below the folder of a process.
-const ROOT: &str = "root";
-
-/// Where a process writes its output, below its folder.
-const OUTPUT: &str = "output.log";
 
 /// A program is up in milliseconds; one that runs in an interpreter on a busy machine needs longer.
 const START_LIMIT: Duration = Duration::from_secs(30);

@@ -103,7 +103,7 @@ async fn an_image_that_is_not_there_is_never_pulled() {
     let error = start(&image, &StartOptions::new("lax", dir.path(), dir.path())).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the image localhost/ftpspec-vsftpd:nosuchsuite is not there: ftpspec peers build vsftpd"
+        "the image localhost/ftpspec-vsftpd:nosuchsuite is not there: ftpspec peers build vsftpd@nosuchsuite"
     );
 }
 

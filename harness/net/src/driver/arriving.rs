@@ -20,22 +20,33 @@ impl Driver {
         !self.held && !self.undecided && !self.read_ended && self.lines.rest().len() < COMMANDS_AHEAD
     }
 
-    pub(super) fn read(&mut self, chunk: &mut [u8]) {
+    /// Reads what is there, up to a bound; gives whether more may be there.
+    pub(super) fn read(&mut self, chunk: &mut [u8]) -> bool {
         for _ in 0..READS_IN_A_ROW {
             match self.socket.try_read(chunk) {
-                Ok(0) if self.met_reset => return self.reset(),
-                Ok(0) => return self.peer_fin(),
+                Ok(0) => {
+                    if self.met_reset {
+                        self.reset();
+                    } else {
+                        self.peer_fin();
+                    }
+                    return false;
+                }
                 Ok(count) => {
                     self.received(&chunk[..count]);
                     if !self.reads() || (self.fin.is_some() && !self.write_ended) {
-                        return;
+                        return false;
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return self.reset(),
+                Err(_) => {
+                    self.reset();
+                    return false;
+                }
             }
         }
+        true
     }
 
     pub(super) fn peer_fin(&mut self) {
@@ -210,7 +221,7 @@ impl Driver {
                 }
             }
             Carries::Commands => {
-                if self.whole_lines_only {
+                if self.whole_lines_only && protected {
                     // The rest of a line whose beginning was forgotten is forgotten too.
                     let within = std::mem::replace(&mut self.within_line, !octets.ends_with(b"\n"));
                     if within || self.within_line {

@@ -43,6 +43,24 @@ async fn replies_glued_behind_close_notify_are_read_in_the_clear(
     assert!(rough.machine.peer_closed());
 }
 
+#[tokio::test]
+async fn the_221_is_the_reply_to_quit_whatever_was_not_answered_before_it() {
+    let (side, mut rough) = session(Seat::Client, Engine::Openssl, Version::Tls13, Carries::Replies).await;
+    for verb in ["STOR", "QUIT"] {
+        let octets = format!("{verb} x\r\n").into_bytes();
+        side.act(Act::Write { octets, verb: Some(verb.to_owned()) }).await;
+    }
+    let replies = rough.protect(b"220 hello\r\n150 go on\r\n221 bye\r\n");
+    rough.raw(&replies).await;
+    side.sees("the last reply", |event| matches!(&event.what, What::Reply { reply, .. } if reply.code == 221)).await;
+    let to = |what: &What| match what {
+        What::Reply { reply, to, .. } => Some(format!("{} {to}", reply.code)),
+        _ => None,
+    };
+    let told: Vec<_> = side.told(|event| to(&event.what).is_some()).iter().filter_map(to).collect();
+    assert_eq!(told, ["220 ", "150 STOR", "221 QUIT"]);
+}
+
 #[rstest]
 #[tokio::test]
 async fn commands_glued_behind_close_notify_are_read_in_the_clear(
