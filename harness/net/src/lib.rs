@@ -184,9 +184,15 @@ impl Connection {
     /// # Errors
     /// If the socket has ended already, so that it has no addresses any more.
     pub fn new(socket: TcpStream, setup: Setup) -> std::io::Result<Self> {
+        // A socket that was reset the moment it was made has no peer any more: the reset will be read, and told.
+        let gone = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotConnected;
+        let peer = match socket.peer_addr() {
+            Err(error) if gone(&error) => SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, 0)),
+            other => other?,
+        };
         // Each write is a segment of its own: what leaves together was meant to.
-        socket.set_nodelay(true)?;
-        let (peer, local) = (socket.peer_addr()?, socket.local_addr()?);
+        _ = socket.set_nodelay(true);
+        let local = socket.local_addr()?;
         let (orders, received_orders) = mpsc::unbounded_channel();
         let shared = Arc::<Mutex<Received>>::default();
         let name = Arc::clone(&setup.name);
