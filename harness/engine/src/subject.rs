@@ -190,7 +190,7 @@ pub(crate) struct Endpoint {
     /// Keeps the subject alive, if it is ours.
     pub(crate) reference: Option<ReferenceServer>,
     /// Keeps what was started for the run.
-    pub(crate) _running: Option<Arc<Running>>,
+    pub(crate) running: Option<Arc<Running>>,
 }
 
 /// Why there is no endpoint for a variant.
@@ -309,7 +309,7 @@ impl Host {
             password: password.clone(),
             trust: trust.cloned().unwrap_or(endpoint.trust),
             passive_ports: needs.contains(&Capability::NarrowRange).then(|| running.narrow_range()),
-            _running: Some(running),
+            running: Some(running),
             ..endpoint
         })
     }
@@ -334,13 +334,26 @@ impl Host {
             scratch: Some(format!("{SCRATCH_FOLDER}/")),
             passive_ports: None,
             reference: None,
-            _running: None,
+            running: None,
         })
     }
 
     /// Whether the harness must agree with itself here: the subject is our own, and tells no lie.
     pub(crate) fn is_correct_reference(&self) -> bool {
         matches!(self.subject, Subject::Reference { defect: None })
+    }
+
+    /// Where a subject is that was started for the run.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.configurations.as_ref().and_then(Configurations::address)
+    }
+
+    /// What of it has ended, though nobody told it to.
+    pub(crate) async fn fallen(&self) -> Vec<String> {
+        match &self.configurations {
+            Some(configurations) => configurations.fallen().await,
+            None => Vec::new(),
+        }
     }
 
     /// The subject's version, where it tells one.
@@ -377,7 +390,7 @@ async fn remote_endpoint(remote: &Remote, needs: &BTreeSet<Capability>) -> Resul
         scratch: surroundings.scratch.clone(),
         passive_ports: surroundings.passive_ports.clone(),
         reference: None,
-        _running: None,
+        running: None,
     })
 }
 

@@ -4,19 +4,23 @@
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use testcontainers::core::{AccessMode, ExecCommand, Mount};
 use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt as _, TestcontainersError};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _};
 use tokio::sync::OnceCell;
-use tokio::task::spawn_blocking;
+use tokio::task::{AbortHandle, spawn, spawn_blocking};
 use tokio::time::Instant;
 
 use super::{ContainerError, PeerImage, docker, last_lines, owner};
 use crate::address::ClaimedAddress;
 use crate::greeting::{Greeting, first_line};
 use crate::words::filled_in;
+use crate::written::{LONGEST_SINCE, Mark, Written, lines};
 
 /// How a peer is to be started.
 #[derive(Debug, Clone)]
@@ -99,7 +103,7 @@ pub struct RunningPeer {
     image: PeerImage,
     address: SocketAddr,
     version: Option<String>,
-    log: Option<String>,
+    log: Option<Log>,
     /// Given back after the container is gone.
     _claim: ClaimedAddress,
 }
@@ -132,10 +136,40 @@ impl RunningPeer {
         let mut text = output(&self.container, &self.image).await?;
         if let Some(log) = &self.log {
             text.push_str(
-                &end_of_file(&self.container, log).await.map_err(|source| container_error(&self.image, source))?,
+                &end_of_file(&self.container, &log.path)
+                    .await
+                    .map_err(|source| container_error(&self.image, source))?,
             );
         }
         Ok(text)
+    }
+
+    /// The place to which it has written by now.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        let log = self.log.as_ref().map_or(0, |log| log.length.load(Ordering::Relaxed));
+        Mark { output: 0, log, at: SystemTime::now() }
+    }
+
+    /// The end of what it has written since; what cannot be read is left out, as is the log file of one that has ended.
+    pub async fn written_since(&self, mark: Mark) -> Written {
+        let log = match &self.log {
+            Some(log) => log.since(&self.container, mark.log).await.unwrap_or_default(),
+            None => Default::default(),
+        };
+        let output = docker::logs_since(self.container.id(), mark.at).await.unwrap_or_default();
+        let ((log, log_clipped), (output, output_clipped)) = (lines(&log.0, log.1), lines(&output.0, output.1));
+        Written { log, output, clipped: log_clipped || output_clipped }
+    }
+
+    /// How it ended, if it has.
+    pub async fn ended(&self) -> Option<String> {
+        if self.container.is_running().await.unwrap_or(true) {
+            return None;
+        }
+        // What a shell tells of a signal: 128 and its number.
+        let code = self.container.exit_code().await.ok().flatten();
+        Some(code.map_or_else(|| "nobody knows how".to_owned(), |code| format!("exit status: {code}")))
     }
 
     /// Removes the container and waits until it is gone.
@@ -166,13 +200,17 @@ pub async fn start(image: &PeerImage, options: &StartOptions) -> Result<RunningP
     wait_for_greeting(&container, image, address, greeting, options.ready).await?;
     let version = end_of_file(&container, VERSION_FILE).await.map_err(|source| container_error(image, source))?;
     let version = version.trim();
+    let log = match &options.log {
+        Some(path) => Some(Log::follow(&container, path).await.map_err(|source| container_error(image, source))?),
+        None => None,
+    };
     Ok(RunningPeer {
         container,
         image: image.clone(),
         address,
         // An image that is not of our making has no such file; its version is then found by the probe, or not at all.
         version: (!version.is_empty()).then(|| version.to_owned()),
-        log: options.log.clone(),
+        log,
         _claim: claim,
     })
 }
@@ -237,6 +275,55 @@ async fn end_of_file(container: &ContainerAsync<GenericImage>, path: &str) -> Re
     let longest = LONGEST_LOG.to_string();
     let mut tail = container.exec(ExecCommand::new(["tail", "-c", &longest, path])).await?;
     Ok(String::from_utf8_lossy(&tail.stdout_to_vec().await?).into_owned())
+}
+
+/// A log file inside a container. Its octets are counted as they come, so that a mark in it costs nothing.
+#[derive(Debug)]
+struct Log {
+    path: String,
+    length: Arc<AtomicU64>,
+    counting: AbortHandle,
+}
+
+impl Log {
+    async fn follow(container: &ContainerAsync<GenericImage>, path: &str) -> Result<Self, TestcontainersError> {
+        let mut tail = container.exec(ExecCommand::new(["tail", "-c", "+1", "-F", path])).await?;
+        let length = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&length);
+        let counting = spawn(async move {
+            let mut octets = tail.stdout();
+            // It ends with the container.
+            while let Ok(some) = octets.fill_buf().await
+                && !some.is_empty()
+            {
+                let count = some.len();
+                counted.fetch_add(count as u64, Ordering::Relaxed);
+                octets.consume(count);
+            }
+        });
+        Ok(Self { path: path.to_owned(), length, counting: counting.abort_handle() })
+    }
+
+    /// The end of what was added since; `true` if there was more.
+    async fn since(
+        &self,
+        container: &ContainerAsync<GenericImage>,
+        mark: u64,
+    ) -> Result<(Vec<u8>, bool), TestcontainersError> {
+        let begin = mark.max(self.length.load(Ordering::Relaxed).saturating_sub(LONGEST_SINCE));
+        let from = format!("+{}", begin + 1);
+        let mut tail = container.exec(ExecCommand::new(["tail", "-c", &from, &self.path])).await?;
+        let mut octets = Vec::new();
+        // Whoever writes faster than it is read is not read to the end.
+        tail.stdout().take(2 * LONGEST_SINCE).read_to_end(&mut octets).await?;
+        Ok((octets, begin > mark))
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.counting.abort();
+    }
 }
 
 fn read_only(from: &Path, to: &str) -> Mount {
