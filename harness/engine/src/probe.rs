@@ -301,7 +301,7 @@ async fn leave(player: Player, ending: Result<Ending, Signal>) -> Result<(), Unp
         Ok(Ending::Nobody) => {}
         Ok(ending) => player.part(matches!(ending, Ending::Met)).await,
         Err(signal) => {
-            _ = tokio::time::timeout(PARTING, player.part(false)).await;
+            _ = tokio::time::timeout(PARTING, player.part_in_haste()).await;
             return Err(Unplayed::Interrupted(signal));
         }
     }

@@ -400,3 +400,67 @@ pub fn libraries() -> Libraries {
 fn millis(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use ftpspec_net::Limits;
+    use ftpspec_scenario::Catalogue;
+    use ftpspec_scenario::model::Effects;
+
+    use super::*;
+
+    /// The events of a run of one scenario against the reference server.
+    async fn events(live: bool, stop: Stop) -> Vec<RunEvent> {
+        let catalogue = Catalogue::embedded().unwrap();
+        let selector = "server/data/retr-empty-file@version=1.3,open=EPSV".parse().unwrap();
+        let variants = crate::schedule(&catalogue, &[selector]).unwrap();
+        let subject = Subject::Reference { defect: None };
+        let stage = Stage::new(subject, catalogue, Limits::default(), Effects::Intrusive, String::new()).await.unwrap();
+        let (today, baseline) = ("2026-11-20".to_owned(), None);
+        let schedule =
+            Schedule { variants, jobs: 2, repeat: 1, fail_fast: false, strict: false, baseline, today, live };
+        let mut events = Vec::new();
+        run(Arc::new(stage), schedule, stop, |event| events.push(event.clone())).await;
+        events
+    }
+
+    #[tokio::test]
+    async fn a_signal_ends_a_run_and_is_told_before_its_end() {
+        let (_sender, stop) = watch::channel(Some(Signal::Terminate));
+        let events = events(true, stop).await;
+        let [.., before, RunEvent::RunFinished { .. }] = &events[..] else { panic!("{events:?}") };
+        assert_eq!(before, &RunEvent::Interrupted { signal: Signal::Terminate });
+        assert!(!events.iter().any(|event| matches!(event, RunEvent::CaseFinished(_))), "{events:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn each_line_is_told_between_the_beginning_and_the_end_of_its_conversation() {
+        let (_sender, stop) = watch::channel(None);
+        let events = events(true, stop).await;
+        for index in 0..2 {
+            let of_it: Vec<_> = events
+                .iter()
+                .filter_map(|event| match event {
+                    RunEvent::CaseStarted { index: it, .. } if *it == index => Some("started"),
+                    RunEvent::Transcript { index: it, line, .. } if *it == index => Some(line.as_str()),
+                    RunEvent::CasePlayed { index: it, .. } if *it == index => Some("played"),
+                    RunEvent::CaseFinished(result) if result.index == index => Some("finished"),
+                    _ => None,
+                })
+                .collect();
+            let ["started", lines @ .., "played", "finished"] = &of_it[..] else { panic!("{of_it:?}") };
+            for due in ["control  C> AUTH TLS", "control  C> RETR fixtures/empty.bin", "control  C> QUIT"] {
+                assert_eq!(lines.iter().filter(|line| **line == due).count(), 1, "{due}: {lines:#?}");
+            }
+            assert!(lines.last().is_some_and(|line| line.contains("FIN")), "{lines:#?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_does_not_watch_is_told_no_lines() {
+        let (_sender, stop) = watch::channel(None);
+        let events = events(false, stop).await;
+        assert!(events.iter().any(|event| matches!(event, RunEvent::CaseFinished(_))), "{events:?}");
+        assert!(!events.iter().any(|event| matches!(event, RunEvent::Transcript { .. })), "{events:?}");
+    }
+}

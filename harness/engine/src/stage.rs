@@ -275,7 +275,7 @@ impl Stage {
             }
             player.part(met).await;
         } else {
-            _ = tokio::time::timeout(PARTING, player.part(false)).await;
+            _ = tokio::time::timeout(PARTING, player.part_in_haste()).await;
         }
         let events = log.events();
         if lent {
@@ -465,5 +465,6 @@ fn level(level: Level) -> ftpspec_results::Level {
     }
 }
 
-/// How long a server may take to be left when somebody wants the run to end: QUIT, its reply, and the closes.
-pub(crate) const PARTING: Duration = Duration::from_secs(3);
+/// How long a server may take to be left when somebody wants the run to end: QUIT, its reply, and the closes, each of
+/// which is given a second.
+pub(crate) const PARTING: Duration = Duration::from_secs(4);

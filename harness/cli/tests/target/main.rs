@@ -9,4 +9,5 @@ mod container;
 #[allow(dead_code, reason = "each test program uses its part")]
 mod program;
 mod reference;
+mod refused;
 mod wrong;
