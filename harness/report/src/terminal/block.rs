@@ -279,7 +279,7 @@ const MOST_VARIANTS: usize = 6;
 const LINES_OF_A_LOG: usize = 8;
 
 /// Rows of one of them: what a server puts before its words takes half a row by itself.
-const ROWS_OF_A_LINE: usize = 2;
+const ROWS_OF_A_LINE: usize = 3;
 
 /// Columns before a line of the server's log.
 const LOG_INDENT: usize = 2;
