@@ -78,8 +78,9 @@ fn is_abrupt(events: &[Event]) -> bool {
     events.iter().take_while(|event| !quit(event)).any(gone)
 }
 
-/// Lines of the log file, and as many of the output: a session has some dozens.
-const MOST_LINES: usize = 30;
+/// Lines of the log file, and as many of the output: a session has some dozens, a panic with its frames more than a
+/// hundred.
+const MOST_LINES: usize = 200;
 
 /// From the last octet of a process to its end; longer only on a machine that has much else to do.
 const LAST_BREATH: Duration = Duration::from_millis(500);

@@ -2,18 +2,12 @@
 //! behind one address: the first lets us in, the second, which has the later connections, does not.
 
 use std::fs;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
-use ftpspec::{Engine, Limits, Secret};
 use ftpspec_peers::pki::Pki;
-use ftpspec_peers::reference::{ReferenceServer, ReferenceSettings};
-use ftpspec_scenario::load_rules;
-use ftpspec_scenario::model::{Rule, Source};
-use ftpspec_scenario::settings::ServerSettings;
 use serde_json::Value;
 
+use super::front::{Front, PASSWORD, server};
 use super::program::{command, finished};
 
 #[test]
@@ -21,13 +15,14 @@ fn a_login_refused_in_the_midst_of_a_run_is_not_tried_again() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let pki = Arc::new(Pki::cached().unwrap());
     let entered = runtime.enter();
-    let (lets_in, refuses) = (server(&pki, Vec::new()), server(&pki, refusal()));
+    let (lets_in, refuses) = (server(&pki, ""), server(&pki, "- {on: PASS, script: [answer: 530]}"));
     drop(entered);
-    let front = front(lets_in.address(), refuses.address());
+    let (first, later) = (lets_in.address(), refuses.address());
+    let front = Front::before(move |index| if index < LET_IN { first } else { later });
     let folder = tempfile::tempdir().unwrap();
     let [password, json, junit] = ["password", "results.json", "junit.xml"].map(|name| folder.path().join(name));
     fs::write(&password, format!("{PASSWORD}\n")).unwrap();
-    let (url, ca) = (format!("ftp://me@localhost:{}", front.port()), pki.dir().join("ca.pem"));
+    let (url, ca) = (format!("ftp://me@localhost:{}", front.port), pki.dir().join("ca.pem"));
     let paths = [&password, &ca, &json, &junit].map(|path| path.to_str().unwrap());
     let ran = finished(&mut command(&[
         "run",
@@ -66,49 +61,5 @@ fn a_login_refused_in_the_midst_of_a_run_is_not_tried_again() {
     );
 }
 
-fn refusal() -> Vec<Rule> {
-    let text = "rules:\n  - {on: PASS, script: [answer: 530]}\n".to_owned();
-    load_rules(&Arc::new(Source { name: "refusal".to_owned(), text })).unwrap().rules
-}
-
-fn server(pki: &Arc<Pki>, rules: Vec<Rule>) -> ReferenceServer {
-    ReferenceServer::start(ReferenceSettings {
-        ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        port: 0,
-        engine: Engine::Openssl,
-        settings: ServerSettings::default(),
-        rules,
-        user: "me".to_owned(),
-        password: Secret::new(PASSWORD),
-        pki: Arc::clone(pki),
-        limits: Limits::default(),
-    })
-    .unwrap()
-}
-
-/// Hands each connection on to one of the two.
-fn front(first: SocketAddr, later: SocketAddr) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let place = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for (index, client) in listener.incoming().flatten().enumerate() {
-            let server = TcpStream::connect(if index < LET_IN { first } else { later }).unwrap();
-            hand_on(client.try_clone().unwrap(), server.try_clone().unwrap());
-            hand_on(server, client);
-        }
-    });
-    place
-}
-
-fn hand_on(mut from: TcpStream, mut to: TcpStream) {
-    std::thread::spawn(move || {
-        _ = io::copy(&mut from, &mut to);
-        // It may have gone already.
-        _ = to.shutdown(Shutdown::Write);
-    });
-}
-
 /// The probe's sessions are six; the seventh is the first of the run.
 const LET_IN: usize = 10;
-
-const PASSWORD: &str = "an odd password";
