@@ -187,10 +187,9 @@ impl Block {
             let room = self.columns.saturating_sub(INDENT + LOG_INDENT);
             let mut rows = layout::wrap(&escape::line(line), room);
             if rows.len() > ROWS_OF_A_LINE {
-                rows.truncate(ROWS_OF_A_LINE - 1);
-                let rest: usize = rows.iter().map(|row| row.chars().count()).sum();
-                let rest: String = escape::line(line).chars().skip(rest).collect();
-                rows.push(layout::clip(rest.trim_start(), room));
+                // Too long for its row, so that it is clipped, and says so.
+                let rest = rows.split_off(ROWS_OF_A_LINE - 1).join(" ");
+                rows.push(layout::clip(&rest, room));
             }
             for (index, row) in rows.iter().enumerate() {
                 let indent = if index == 0 { LOG_INDENT } else { 2 * LOG_INDENT };
