@@ -184,7 +184,7 @@ impl Block {
             self.paragraph(&format!("{end}the server's log{whose}:"));
         }
         for line in &lines[from..] {
-            let room = self.columns.saturating_sub(INDENT + LOG_INDENT);
+            let room = self.columns.saturating_sub(INDENT + 2 * LOG_INDENT);
             let mut rows = layout::wrap(&escape::line(line), room);
             if rows.len() > ROWS_OF_A_LINE {
                 // Too long for its row, so that it is clipped, and says so.
@@ -193,7 +193,7 @@ impl Block {
             }
             for (index, row) in rows.iter().enumerate() {
                 let indent = if index == 0 { LOG_INDENT } else { 2 * LOG_INDENT };
-                self.indented(&layout::clip(&format!("{:indent$}{row}", ""), room + LOG_INDENT));
+                self.indented(&format!("{:indent$}{row}", ""));
             }
         }
     }
