@@ -52,6 +52,10 @@ fn a_described_server_is_started_tested_and_ended() {
     assert_eq!(ran.status.code(), Some(0), "{}", told(&ran));
     let results = described.results();
     assert_eq!(results["subject"]["name"], "the reference, described");
+    let address: SocketAddr = results["subject"]["address"].as_str().unwrap().parse().unwrap();
+    assert!(address.port() != 0, "{address}");
+    let said = told(&ran);
+    assert!(said.contains(&format!("control  -- connect {address}\n")), "where it was met: {said}");
     assert!(results["summary"]["pass"].as_u64().unwrap() > 0, "{results}");
     assert_eq!(results["summary"]["skip"], 0, "its files are where scenarios look for them, and writing is allowed");
     assert_ends(described.hears());
@@ -272,7 +276,6 @@ fn serve() -> ExitCode {
     for capability in provided {
         settings.provide(*capability);
     }
-    let witness = TcpStream::connect(std::env::var(WITNESS).unwrap()).unwrap();
     let talkative = std::env::var(ROLE).unwrap() == "talkative";
     let (ip, port): (IpAddr, u16) = (arguments[0].parse().unwrap(), arguments[1].parse().unwrap());
     let catalogue = Catalogue::embedded().unwrap();
@@ -292,9 +295,11 @@ fn serve() -> ExitCode {
         limits: Limits::default(),
     });
     drop(entered);
-    let both = (server.unwrap(), witness);
+    let server = server.unwrap();
+    // Whoever hears of it may come at once.
+    let _witness = TcpStream::connect(std::env::var(WITNESS).unwrap()).unwrap();
     if talkative {
-        talk(&TcpListener::bind((ip, port)).unwrap(), both.0.address(), &arguments[4]);
+        talk(&TcpListener::bind((ip, port)).unwrap(), server.address(), &arguments[4]);
     }
     loop {
         std::thread::park();
