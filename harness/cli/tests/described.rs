@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     if std::env::var_os(ROLE).is_some() {
         return serve();
     }
-    let tests: [(&str, fn()); 11] = [
+    let tests: [(&str, fn()); 12] = [
         ("a_described_server_is_started_tested_and_ended", a_described_server_is_started_tested_and_ended),
         ("a_scenario_meets_the_configuration_that_it_needs", a_scenario_meets_the_configuration_that_it_needs),
         ("a_server_that_runs_already_is_met_where_the_file_says", a_server_that_runs_already_is_met),
@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         ("a_killed_run_leaves_no_process", || leaves_no_process(Signal::KILL)),
         ("what_a_server_wrote_meanwhile_stands_in_a_failure", what_a_server_wrote_stands_in_a_failure),
         ("a_server_that_falls_is_told_with_its_last_words", a_server_that_falls_is_told),
+        ("a_server_that_falls_while_it_is_looked_at_is_told_too", a_server_that_falls_at_once_is_told),
         ("a_server_that_does_not_come_up_ends_with_3_and_its_words", a_server_that_does_not_come_up),
         ("a_server_with_a_certificate_of_its_own_needs_a_word", a_server_with_a_certificate_of_its_own),
         ("a_wrong_file_is_shown_with_its_place_and_nothing_runs", a_wrong_file_is_shown_with_its_place),
@@ -152,6 +153,18 @@ fn a_server_that_falls_is_told() {
     let fell = fell.unwrap_or_else(|| panic!("{results}"));
     assert!(fell["server_log"]["lines"].to_string().contains("no more of this"), "{fell}");
     assert!(told(&ran).contains("        the server has ended: exit status: 7\n"), "{}", told(&ran));
+}
+
+fn a_server_that_falls_at_once_is_told() {
+    // The first connection is the one that waits for its greeting.
+    let described = Described::new(&TALKATIVE.replace("FALLS_AT: \"0\"", "FALLS_AT: \"2\""));
+    let ran = described.run(&["server/data/retr-close-notify"]);
+    assert_eq!(ran.status.code(), Some(3), "{}", told(&ran));
+    let trouble = described.results()["trouble"].to_string();
+    for due in ["there is no FTP server to test: ", "ended in the midst of the run (exit status: 7)", "no more of this"]
+    {
+        assert!(trouble.contains(due), "{due}: {trouble}");
+    }
 }
 
 fn a_server_that_does_not_come_up() {

@@ -323,14 +323,14 @@ impl Configurations {
         Some(running.address())
     }
 
-    /// Each server that has ended, though nobody told it to, with its last words.
-    pub(crate) async fn fallen(&self) -> Vec<String> {
+    /// Each server that has ended, or does so within this time, though nobody told it to; with its last words.
+    pub(crate) async fn fallen(&self, patience: Duration) -> Vec<String> {
         let log = Log::new(Instant::now());
         log.redact(&self.password);
         let mut fallen = Vec::new();
         for (name, running) in &self.running {
             let Some(running) = running.get() else { continue };
-            let Some(how) = running.ended_within(Duration::ZERO).await else { continue };
+            let Some(how) = running.ended_within(patience).await else { continue };
             let configuration = if name == ONLY { String::new() } else { format!(" in its configuration {name}") };
             let (lines, _) = last_words(running.written_since(running.up).await, &log);
             let last = &lines[lines.len().saturating_sub(LAST_WORDS)..];

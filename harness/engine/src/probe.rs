@@ -309,7 +309,7 @@ async fn leave(player: Player, ending: Result<Ending, Signal>) -> Result<(), Unp
 }
 
 /// A plain login, or a greeting where nobody can log in: shows that the subject still lives.
-pub(crate) async fn still_lives(stage: &Stage) -> Result<(), String> {
+pub(crate) async fn still_lives(stage: &Stage, stop: &mut Stop) -> Result<(), String> {
     let Ok(endpoint) = stage.host.endpoint(&[], None).await else { return Err("it cannot be reached".to_owned()) };
     let login = Login { protect: Some(ftpspec_scenario::model::ProtectionLevel::P), certificate: None };
     let mut player = player(stage, &endpoint, Version::Tls12..=Version::Tls13, stage.limits);
@@ -320,13 +320,25 @@ pub(crate) async fn still_lives(stage: &Stage) -> Result<(), String> {
         Some(_) => vec![Player::step(Act::Login(login))],
         None => vec![Player::step(Act::Connect(control()))],
     };
-    let mut result = player.play(&steps).await;
-    if result.is_ok() && endpoint.user.is_none() && !endpoint.implicit {
-        result = player.next_greeting().await.map(drop);
+    let session = async {
+        let mut result = player.play(&steps).await;
+        if result.is_ok() && endpoint.user.is_none() && !endpoint.implicit {
+            result = player.next_greeting().await.map(drop);
+        }
+        let ending = if result.is_ok() { Ending::Met } else { Ending::Unmet };
+        (ending, result.map_err(|_| last_failure(&player)))
+    };
+    match unless_signalled(stop, session).await {
+        Ok((ending, lives)) => {
+            _ = leave(player, Ok(ending)).await;
+            lives
+        }
+        // What was not asked to its end is not told.
+        Err(signal) => {
+            _ = leave(player, Err(signal)).await;
+            Ok(())
+        }
     }
-    let failure = last_failure(&player);
-    player.part(result.is_ok()).await;
-    result.map_err(|_| failure)
 }
 
 fn control() -> ftpspec_scenario::model::Connect {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use ftpspec_results::{
     CaseResult, Diagnosis, Fold, Libraries, Results, Role, RunEvent, Signal, StaleEntry, Started,
@@ -96,6 +96,9 @@ pub async fn run(
                 "there is no FTP server to test: {text}; look at host and port, and at what filters between here and there"
             ),
         });
+        for text in stage.host.fallen(FALLING).await {
+            say(RunEvent::Trouble { text });
+        }
         finish(&stop, began, Vec::new(), &mut say);
         return fold.results();
     }
@@ -148,14 +151,14 @@ pub async fn run(
             text: format!("the login was refused in the midst of the run, and not tried again: {text}"),
         });
     }
-    let fallen = stage.host.fallen().await;
+    let fallen = stage.host.fallen(Duration::ZERO).await;
     let cut_short = stop.borrow().is_some();
     if !cut_short
         && fallen.is_empty()
         && !matches!(stage.host.subject, Subject::Reference { .. })
         && stage.probe().shut_out.is_none()
         && stage.refusal().is_none()
-        && let Err(text) = still_lives(&stage).await
+        && let Err(text) = still_lives(&stage, &mut stop.clone()).await
     {
         say(RunEvent::Trouble { text: format!("the subject does not serve a plain login any more: {text}") });
     }
@@ -400,6 +403,9 @@ pub fn libraries() -> Libraries {
 fn millis(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
+
+/// How long a server that cannot be met any more is given to be gone, so that its last words are whole.
+const FALLING: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,8 @@
 use ftpspec_results::Signal;
 use tokio::sync::watch;
 
-/// Ends a run early when a signal stands in it.
+/// Ends a run early when a signal stands in it. `tokio::sync::watch::channel(None)` makes one, with the sender that puts a
+/// signal in; it may be dropped, and then none ever comes.
 pub type Stop = watch::Receiver<Option<Signal>>;
 
 /// A stop that never comes; the sender is to be kept for as long.

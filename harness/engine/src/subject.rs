@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ftpspec_net::{Limits, Names};
 use ftpspec_peers::pki::{self, Pki};
@@ -348,10 +349,10 @@ impl Host {
         self.configurations.as_ref().and_then(Configurations::address)
     }
 
-    /// What of it has ended, though nobody told it to.
-    pub(crate) async fn fallen(&self) -> Vec<String> {
+    /// What of it has ended, or does so within this time, though nobody told it to.
+    pub(crate) async fn fallen(&self, patience: Duration) -> Vec<String> {
         match &self.configurations {
-            Some(configurations) => configurations.fallen().await,
+            Some(configurations) => configurations.fallen(patience).await,
             None => Vec::new(),
         }
     }
