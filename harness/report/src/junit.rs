@@ -201,9 +201,7 @@ fn server_log(log: &ServerLog) -> Option<Cdata> {
         lines.push(format!("the server has ended: {how}"));
     }
     if !log.lines.is_empty() {
-        let end = if log.clipped { "the end of " } else { "" };
-        let whose = if log.shared { " meanwhile (other sessions write to it too)" } else { "" };
-        lines.push(format!("{end}the server's log{whose}:"));
+        lines.push(terminal::log_heading(log, log.clipped));
         lines.extend(log.lines.iter().cloned());
     }
     let lines: Vec<_> = lines.iter().map(|line| escape::line(line)).collect();

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use ftpspec_results::{CaseResult, Fold, Plan, Results, RunEvent, Verdict};
 
 use crate::{escape, layout};
+pub(crate) use block::log_heading;
 use live::Live;
 use paint::Paint;
 use progress::Progress;

@@ -33,6 +33,13 @@ pub(super) fn render(alike: &[&CaseResult], options: &Options, paint: Paint) -> 
     block.out
 }
 
+/// What stands above a server's log: no more than is known of whose lines they are. `cut` says that some are missing.
+pub(crate) fn log_heading(log: &ServerLog, cut: bool) -> String {
+    let end = if cut { "the end of " } else { "" };
+    let whose = if log.shared { " meanwhile (other sessions write to it too)" } else { "" };
+    format!("{end}the server's log{whose}:")
+}
+
 struct Block {
     out: String,
     columns: usize,
@@ -169,7 +176,7 @@ impl Block {
 
     /// The other side's own words: the last of them, for the cause of a failure is rarely far from it.
     fn server_log(&mut self, log: Option<&ServerLog>) {
-        let Some(ServerLog { shared, lines, clipped, ended }) = log else { return };
+        let Some(log @ ServerLog { lines, ended, .. }) = log else { return };
         if lines.is_empty() && ended.is_none() {
             return;
         }
@@ -178,10 +185,8 @@ impl Block {
             self.paragraph(&format!("the server has ended: {how}"));
         }
         let from = lines.len().saturating_sub(LINES_OF_A_LOG);
-        let end = if *clipped || from > 0 { "the end of " } else { "" };
-        let whose = if *shared { " meanwhile (other sessions write to it too)" } else { "" };
         if !lines.is_empty() {
-            self.paragraph(&format!("{end}the server's log{whose}:"));
+            self.paragraph(&log_heading(log, log.clipped || from > 0));
         }
         for line in &lines[from..] {
             let room = self.columns.saturating_sub(INDENT + 2 * LOG_INDENT);
