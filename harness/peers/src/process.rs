@@ -2,7 +2,7 @@
 //! for by its greeting, and stopped with everything that it started. What it writes is kept as evidence. It never runs a
 //! shell: each argument arrives as it was written, blanks and all.
 
-mod folder;
+pub(crate) mod folder;
 mod kept;
 mod place;
 

@@ -1,7 +1,7 @@
 //! Starts one container of a peer and keeps it for as long as it is needed. The environment tells the container where
 //! to listen and whom to let in, in the words of the peer's description; certificates and files are mounted read-only.
 
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::io;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -9,7 +9,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use tempfile::NamedTempFile;
 use testcontainers::core::{AccessMode, ExecCommand, Mount};
 use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt as _, TestcontainersError};
@@ -20,6 +19,7 @@ use tokio::time::Instant;
 use super::{ContainerError, PeerImage, docker, last_lines, owner};
 use crate::address::ClaimedAddress;
 use crate::greeting::{Greeting, first_line};
+use crate::process::folder::Owned;
 use crate::words::filled_in;
 use crate::written::{LONGEST_SINCE, Mark, Written, length, lines, since};
 
@@ -137,7 +137,7 @@ impl RunningPeer {
     pub async fn logs(&self) -> Result<String, ContainerError> {
         let mut text = output(&self.container, &self.image).await?;
         if let Some(log) = &self.log {
-            let (octets, _) = since(log.file.path(), 0, LONGEST_LOG).map_err(ContainerError::Log)?;
+            let (octets, _) = since(&log.path(), 0, LONGEST_LOG).map_err(ContainerError::Log)?;
             text.push_str(&String::from_utf8_lossy(&octets));
         }
         Ok(text)
@@ -146,13 +146,13 @@ impl RunningPeer {
     /// The place to which it has written by now.
     #[must_use]
     pub fn mark(&self) -> Mark {
-        let log = self.log.as_ref().map_or(0, |log| length(log.file.path()));
+        let log = self.log.as_ref().map_or(0, |log| length(&log.path()));
         Mark { output: 0, log, at: SystemTime::now() }
     }
 
     /// The end of what it has written since; what cannot be read is left out.
     pub async fn written_since(&self, mark: Mark) -> Written {
-        let log = self.log.as_ref().map(|log| since(log.file.path(), mark.log, LONGEST_SINCE));
+        let log = self.log.as_ref().map(|log| since(&log.path(), mark.log, LONGEST_SINCE));
         let log = log.transpose().ok().flatten().unwrap_or_default();
         let output = docker::logs_since(self.container.id(), mark.at).await.unwrap_or_default();
         let ((log, log_clipped), (output, output_clipped)) = (lines(&log.0, log.1), lines(&output.0, output.1));
@@ -283,19 +283,24 @@ async fn end_of_file(container: &ContainerAsync<GenericImage>, path: &str) -> Re
 struct Log {
     /// Its path there.
     inside: String,
-    file: NamedTempFile,
+    folder: Owned,
 }
 
 impl Log {
     fn make(inside: &str) -> io::Result<Self> {
-        let file = NamedTempFile::with_prefix("ftpspec-log-")?;
+        let log = Self { inside: inside.to_owned(), folder: Owned::make()? };
+        let file = File::create(log.path())?;
         // Whoever the server is inside the container, it is to be written by it.
-        file.as_file().set_permissions(Permissions::from_mode(0o666))?;
-        Ok(Self { inside: inside.to_owned(), file })
+        file.set_permissions(Permissions::from_mode(0o666))?;
+        Ok(log)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("server.log")
     }
 
     fn mount(&self) -> Mount {
-        Mount::bind_mount(self.file.path().to_string_lossy(), &self.inside)
+        Mount::bind_mount(self.path().to_string_lossy(), &self.inside)
     }
 }
 
