@@ -14,6 +14,8 @@ use crate::failure::Failure;
 pub struct Console {
     /// How wide it is.
     pub columns: usize,
+    /// Whether a person looks at it now.
+    pub is_terminal: bool,
     /// Whether colours are wanted: a terminal, and neither `NO_COLOR` nor `TERM=dumb` speaks against it.
     pub coloured: bool,
 }
@@ -24,7 +26,8 @@ impl Console {
         let told = || std::env::var("COLUMNS").ok()?.parse().ok();
         let columns = of_terminal.or_else(told).filter(|columns| *columns > 0).unwrap_or(COLUMNS);
         let stdout = io::stdout();
-        Self { columns, coloured: stdout.is_terminal() && AutoStream::choice(&stdout) != ColorChoice::Never }
+        let is_terminal = stdout.is_terminal();
+        Self { columns, is_terminal, coloured: is_terminal && AutoStream::choice(&stdout) != ColorChoice::Never }
     }
 
     /// Prints text of ours in which words of other people's files may stand: no character of it moves a cursor.

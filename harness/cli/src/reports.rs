@@ -12,7 +12,6 @@ use ftpspec_report::{WriteError, json, junit, write_atomically};
 use ftpspec_results::{Fold, Journal, Results};
 
 use crate::failure::{Failure, complain, warn};
-use crate::signals::Signals;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Reports")]
@@ -31,6 +30,13 @@ pub struct ReportOptions {
     journal: Option<PathBuf>,
 }
 
+impl ReportOptions {
+    /// Whether somebody wants each event the moment it happens.
+    pub fn want_a_journal(&self) -> bool {
+        self.journal.is_some()
+    }
+}
+
 /// The consumers of one run's events.
 pub struct Reports<'a> {
     options: &'a ReportOptions,
@@ -38,19 +44,12 @@ pub struct Reports<'a> {
     terminal: Option<Terminal<Stdout>>,
     journal: Option<Journal>,
     fold: Fold,
-    signals: Signals,
-    told_signal: bool,
     failed: bool,
 }
 
 impl<'a> Reports<'a> {
     /// Opens the journal, if one is wanted.
-    pub fn new(
-        options: &'a ReportOptions,
-        terminal: terminal::Options,
-        strict: bool,
-        signals: Signals,
-    ) -> Result<Self, Failure> {
+    pub fn new(options: &'a ReportOptions, terminal: terminal::Options, strict: bool) -> Result<Self, Failure> {
         let journal = options.journal.as_ref().map(Journal::create).transpose();
         Ok(Self {
             options,
@@ -58,22 +57,24 @@ impl<'a> Reports<'a> {
             terminal: Some(Terminal::new(io::stdout(), terminal)),
             journal: journal.map_err(|error| Failure::Surroundings(with_causes(&error)))?,
             fold: Fold::new(),
-            signals,
-            told_signal: false,
             failed: false,
         })
     }
 
-    /// Takes in the next event. That a signal ended the run is told before the run's end.
+    /// Takes in the next event.
     pub fn tell(&mut self, event: &RunEvent) {
-        match (event, self.signals.first()) {
-            (RunEvent::Interrupted { .. }, _) => self.told_signal = true,
-            (RunEvent::RunFinished { .. }, Some(signal)) if !self.told_signal => {
-                self.pass(&RunEvent::Interrupted { signal });
+        self.fold.push(event);
+        if let Some(Err(error)) = self.terminal.as_mut().map(|terminal| terminal.event(event)) {
+            self.terminal = None;
+            // Whoever reads no more wants no more; the run and its reports go on.
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                self.failure(&format!("stdout cannot be written: {error}"));
             }
-            _ => {}
         }
-        self.pass(event);
+        if let Some(Err(error)) = self.journal.as_mut().map(|journal| journal.append(event)) {
+            self.journal = None;
+            self.failure(&with_causes(&error));
+        }
     }
 
     /// Writes the files, and gives the status to end with.
@@ -93,21 +94,6 @@ impl<'a> Reports<'a> {
             exit @ (Exit::Interrupted | Exit::Terminated) => exit,
             _ if self.failed => Exit::Surroundings,
             exit => exit,
-        }
-    }
-
-    fn pass(&mut self, event: &RunEvent) {
-        self.fold.push(event);
-        if let Some(Err(error)) = self.terminal.as_mut().map(|terminal| terminal.event(event)) {
-            self.terminal = None;
-            // Whoever reads no more wants no more; the run and its reports go on.
-            if error.kind() != io::ErrorKind::BrokenPipe {
-                self.failure(&format!("stdout cannot be written: {error}"));
-            }
-        }
-        if let Some(Err(error)) = self.journal.as_mut().map(|journal| journal.append(event)) {
-            self.journal = None;
-            self.failure(&with_causes(&error));
         }
     }
 

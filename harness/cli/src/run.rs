@@ -32,7 +32,8 @@ pub struct Options {
     choice: Choice,
     #[command(flatten)]
     reports: ReportOptions,
-    /// Show each conversation as it happens
+    /// Show each conversation as it happens; of several at once, one goes on before your eyes and the others are shown
+    /// when it is over (--jobs 1 shows them as they come)
     #[arg(short, long, help_heading = "On the terminal", conflicts_with = "quiet")]
     verbose: bool,
     /// Show only what is red, and the last line
@@ -105,6 +106,7 @@ pub fn execute(options: &Options, console: &Console) -> Result<Exit, Failure> {
         strict: choice.strict,
         baseline: known.map(baseline).transpose()?,
         today: today(),
+        live: options.verbose || options.reports.want_a_journal(),
     };
     let allow = choice.allow.as_deref().and_then(Effects::from_word).unwrap_or(allow);
     let (again, family) = (options.again(), options.subject.family());
@@ -112,14 +114,13 @@ pub fn execute(options: &Options, console: &Console) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::surroundings)?;
     let exit = runtime.block_on(async {
         let signals = Signals::listen().map_err(Failure::surroundings)?;
-        let mut reports = Reports::new(&options.reports, options.terminal(console), choice.strict, signals.clone())?;
-        let making = Stage::new(subject.clone(), catalogue.clone(), choice.limits(), allow, again);
-        let stage = tokio::select! {
-            // Who selected nothing waits for nothing, and a signal comes before all else.
-            biased;
-            _ = std::future::ready(()), if schedule.variants.is_empty() => Err(Unplayed::Nothing),
-            () = signals.arrived() => Err(signals.first().map_or(Unplayed::Nothing, Unplayed::Interrupted)),
-            made = making => made.map_err(Unplayed::Trouble),
+        let mut reports = Reports::new(&options.reports, options.terminal(console), choice.strict)?;
+        // Who selected nothing waits for nothing.
+        let stage = if schedule.variants.is_empty() {
+            Err(Unplayed::Nothing)
+        } else {
+            let (subject, catalogue, limits) = (subject.clone(), catalogue.clone(), choice.limits());
+            Stage::new_until(subject, catalogue, limits, allow, again, signals.stop()).await
         };
         let tell = |event: &RunEvent| reports.tell(event);
         match stage {
@@ -151,6 +152,7 @@ impl Options {
             strict: self.choice.strict,
             progress: true,
             evidence: None,
+            whole_lines: !console.is_terminal,
         }
     }
 

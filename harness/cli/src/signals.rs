@@ -1,18 +1,15 @@
 //! The first SIGINT or SIGTERM ends a run in good order, reports included; the second ends the process at once.
 
 use std::io;
-use std::sync::{Arc, OnceLock};
 
-use ftpspec::Exit;
-use ftpspec_results::Signal;
+use ftpspec::{Exit, Signal, Stop};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 /// What has been signalled so far.
 #[derive(Debug, Clone)]
 pub struct Signals {
-    stop: watch::Receiver<bool>,
-    first: Arc<OnceLock<Signal>>,
+    stop: Stop,
 }
 
 impl Signals {
@@ -23,39 +20,33 @@ impl Signals {
     pub fn listen() -> io::Result<Self> {
         let mut interrupts = signal(SignalKind::interrupt())?;
         let mut terminations = signal(SignalKind::terminate())?;
-        let (sender, stop) = watch::channel(false);
-        let first = Arc::new(OnceLock::new());
-        let signals = Self { stop, first: Arc::clone(&first) };
+        let (sender, stop) = watch::channel(None);
         tokio::spawn(async move {
             loop {
                 let came = tokio::select! {
                     _ = interrupts.recv() => Signal::Interrupt,
                     _ = terminations.recv() => Signal::Terminate,
                 };
-                if first.set(came).is_err() {
+                if sender.borrow().is_some() {
                     // Whoever asks twice does not want to wait for reports.
                     let exit = if came == Signal::Interrupt { Exit::Interrupted } else { Exit::Terminated };
                     std::process::exit(exit.code().into());
                 }
-                sender.send_replace(true);
+                sender.send_replace(Some(came));
             }
         });
-        Ok(signals)
+        Ok(Self { stop })
     }
 
-    /// Becomes true with the first signal.
-    pub fn stop(&self) -> watch::Receiver<bool> {
+    /// Holds the first signal, once it has come.
+    pub fn stop(&self) -> Stop {
         self.stop.clone()
     }
 
-    /// The first signal, if one came.
-    pub fn first(&self) -> Option<Signal> {
-        self.first.get().copied()
-    }
-
     /// Waits for the first signal.
+    #[cfg(feature = "containers")]
     pub async fn arrived(&self) {
         // The sender lives as long as the runtime that would be waiting here.
-        _ = self.stop.clone().wait_for(|stopped| *stopped).await;
+        _ = self.stop.clone().wait_for(Option::is_some).await;
     }
 }

@@ -4,14 +4,14 @@
 #![allow(clippy::unwrap_used, reason = "a test without its own `#[test]`: what fails is to panic")]
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ftpspec::{Engine, Limits, Secret};
+use ftpspec::{Catalogue, Engine, Limits, Secret};
 use ftpspec_peers::pki::Pki;
 use ftpspec_peers::reference::{ReferenceServer, ReferenceSettings};
 use ftpspec_scenario::model::Capability;
@@ -24,12 +24,15 @@ fn main() -> ExitCode {
     if std::env::var_os(ROLE).is_some() {
         return serve();
     }
-    let tests: [(&str, fn()); 9] = [
+    let tests: [(&str, fn()); 12] = [
         ("a_described_server_is_started_tested_and_ended", a_described_server_is_started_tested_and_ended),
         ("a_scenario_meets_the_configuration_that_it_needs", a_scenario_meets_the_configuration_that_it_needs),
         ("a_server_that_runs_already_is_met_where_the_file_says", a_server_that_runs_already_is_met),
         ("an_interrupted_run_leaves_no_process", || leaves_no_process(Signal::INT)),
         ("a_killed_run_leaves_no_process", || leaves_no_process(Signal::KILL)),
+        ("what_a_server_wrote_meanwhile_stands_in_a_failure", what_a_server_wrote_stands_in_a_failure),
+        ("a_server_that_falls_is_told_with_its_last_words", a_server_that_falls_is_told),
+        ("a_server_that_falls_while_it_is_looked_at_is_told_too", a_server_that_falls_at_once_is_told),
         ("a_server_that_does_not_come_up_ends_with_3_and_its_words", a_server_that_does_not_come_up),
         ("a_server_with_a_certificate_of_its_own_needs_a_word", a_server_with_a_certificate_of_its_own),
         ("a_wrong_file_is_shown_with_its_place_and_nothing_runs", a_wrong_file_is_shown_with_its_place),
@@ -50,6 +53,10 @@ fn a_described_server_is_started_tested_and_ended() {
     assert_eq!(ran.status.code(), Some(0), "{}", told(&ran));
     let results = described.results();
     assert_eq!(results["subject"]["name"], "the reference, described");
+    let address: SocketAddr = results["subject"]["address"].as_str().unwrap().parse().unwrap();
+    assert!(address.port() != 0, "{address}");
+    let said = told(&ran);
+    assert!(said.contains(&format!("control  -- connect {address}\n")), "where it was met: {said}");
     assert!(results["summary"]["pass"].as_u64().unwrap() > 0, "{results}");
     assert_eq!(results["summary"]["skip"], 0, "its files are where scenarios look for them, and writing is allowed");
     assert_ends(described.hears());
@@ -108,6 +115,56 @@ fn leaves_no_process(signal: Signal) {
     told.read_to_end(&mut Vec::new()).unwrap();
     run.0.wait().unwrap();
     assert_ends(server);
+}
+
+fn what_a_server_wrote_stands_in_a_failure() {
+    let described = Described::new(TALKATIVE);
+    let ran = described.run(&[EMPTY_FILE, "--jobs", "1", "--junit", "junit.xml"]);
+    assert_eq!(ran.status.code(), Some(1), "{}", told(&ran));
+    let results = described.results();
+    let log = &results["results"][0]["server_log"];
+    let lines: Vec<_> = log["lines"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    // The probe has had some connections before, and what was said of them is no part of this.
+    let [logged, said, password] = lines[..] else { panic!("{log}") };
+    let count = said.strip_prefix("said: connection ").unwrap();
+    assert!(count.parse::<usize>().unwrap() > 1, "{log}");
+    assert_eq!((logged, password), (format!("logged: connection {count}").as_str(), "the password is {redacted}"));
+    assert_eq!((&log["shared"], &log["clipped"], &log["ended"]), (&false.into(), &false.into(), &Value::Null), "{log}");
+    let (shown, junit) = (told(&ran), fs::read_to_string(described.file("junit.xml")).unwrap());
+    assert!(shown.contains(&format!("the server's log:\n          {logged}\n          {said}\n")), "{shown}");
+    assert!(junit.contains(&format!("<system-err><![CDATA[the server's log:\n{logged}\n{said}\n")), "{junit}");
+
+    let ran = described.run(&[EMPTY_FILE, "--jobs", "4", "--repeat", "4"]);
+    let results = described.results();
+    let shared = results["results"].as_array().unwrap().iter().any(|result| result["server_log"]["shared"] == true);
+    assert!(shared, "four at the same time: {results}");
+    assert!(told(&ran).contains("the server's log meanwhile (other sessions write to it too):"), "{}", told(&ran));
+}
+
+fn a_server_that_falls_is_told() {
+    let described = Described::new(&TALKATIVE.replace("FALLS_AT: \"0\"", "FALLS_AT: \"9\""));
+    let ran = described.run(&["server/data/retr-close-notify", "--jobs", "1"]);
+    assert_eq!(ran.status.code(), Some(3), "{}", told(&ran));
+    let results = described.results();
+    let trouble = results["trouble"][0].as_str().unwrap();
+    let due = "talkative in its configuration lax ended in the midst of the run (exit status: 7); its last words:";
+    assert!(trouble.starts_with(due) && trouble.ends_with("\nno more of this"), "{trouble}");
+    let fell = results["results"].as_array().unwrap().iter().find(|it| it["server_log"]["ended"] == "exit status: 7");
+    let fell = fell.unwrap_or_else(|| panic!("{results}"));
+    assert!(fell["server_log"]["lines"].to_string().contains("no more of this"), "{fell}");
+    assert!(told(&ran).contains("        the server has ended: exit status: 7\n"), "{}", told(&ran));
+}
+
+fn a_server_that_falls_at_once_is_told() {
+    // The first connection is the one that waits for its greeting.
+    let described = Described::new(&TALKATIVE.replace("FALLS_AT: \"0\"", "FALLS_AT: \"2\""));
+    let ran = described.run(&["server/data/retr-close-notify"]);
+    assert_eq!(ran.status.code(), Some(3), "{}", told(&ran));
+    let trouble = described.results()["trouble"].to_string();
+    for due in ["there is no FTP server to test: ", "ended in the midst of the run (exit status: 7)", "no more of this"]
+    {
+        assert!(trouble.contains(due), "{due}: {trouble}");
+    }
 }
 
 fn a_server_that_does_not_come_up() {
@@ -232,25 +289,61 @@ fn serve() -> ExitCode {
     for capability in provided {
         settings.provide(*capability);
     }
-    let witness = TcpStream::connect(std::env::var(WITNESS).unwrap()).unwrap();
+    let talkative = std::env::var(ROLE).unwrap() == "talkative";
+    let (ip, port): (IpAddr, u16) = (arguments[0].parse().unwrap(), arguments[1].parse().unwrap());
+    let catalogue = Catalogue::embedded().unwrap();
+    let lie = catalogue.defect("retr-empty-closes-before-handshake").unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let entered = runtime.enter();
     let server = ReferenceServer::start(ReferenceSettings {
-        ip: arguments[0].parse().unwrap(),
-        port: arguments[1].parse().unwrap(),
+        ip,
+        // Who talks stands in front of it.
+        port: if talkative { 0 } else { port },
         engine: Engine::Openssl,
         settings,
-        rules: Vec::new(),
+        rules: if talkative { lie.script.rules.clone() } else { Vec::new() },
         user: arguments[3].clone(),
         password: Secret::new(&arguments[4]),
         pki: Arc::new(Pki::cached().unwrap()),
         limits: Limits::default(),
     });
     drop(entered);
-    let _both = (server.unwrap(), witness);
+    let server = server.unwrap();
+    // Whoever hears of it may come at once.
+    let _witness = TcpStream::connect(std::env::var(WITNESS).unwrap()).unwrap();
+    if talkative {
+        talk(&TcpListener::bind((ip, port)).unwrap(), server.address(), &arguments[4]);
+    }
     loop {
         std::thread::park();
     }
+}
+
+/// Hands each connection on, and has something to say of it; falls when it has had enough.
+fn talk(listener: &TcpListener, server: SocketAddr, password: &str) {
+    let mut log = fs::File::create(std::env::var("LOG").unwrap()).unwrap();
+    let falls_at: usize = std::env::var("FALLS_AT").unwrap().parse().unwrap();
+    for (index, client) in listener.incoming().flatten().enumerate() {
+        let count = index + 1;
+        writeln!(log, "logged: connection {count}").unwrap();
+        println!("said: connection {count}");
+        println!("the password is {password}");
+        if count == falls_at {
+            eprintln!("no more of this");
+            std::process::exit(7);
+        }
+        let server = TcpStream::connect(server).unwrap();
+        hand_on(client.try_clone().unwrap(), server.try_clone().unwrap());
+        hand_on(server, client);
+    }
+}
+
+fn hand_on(mut from: TcpStream, mut to: TcpStream) {
+    std::thread::spawn(move || {
+        _ = std::io::copy(&mut from, &mut to);
+        // It may have gone already.
+        _ = to.shutdown(Shutdown::Write);
+    });
 }
 
 const DESCRIPTION: &str = r#"title: the reference, described
@@ -262,6 +355,18 @@ configurations:
   strict: {provides: [clear-login-refused]}
   implicit: {provides: [implicit-tls]}
 "#;
+
+/// It has the defect that `EMPTY_FILE` finds, and says something of each connection.
+const TALKATIVE: &str = r#"title: talkative
+start:
+  command: ["PROGRAM", "${address}", "${port}", "${configuration}", "${user}", "${password}"]
+  env: {CERTIFICATE: "${certificate}", FTPSPEC_TEST_ROLE: talkative, LOG: "${root}/server.log", FALLS_AT: "0"}
+log: "${root}/server.log"
+configurations:
+  lax: {provides: [tls-optional, reuse-offered]}
+"#;
+
+const EMPTY_FILE: &str = "server/data/retr-empty-file@engine=rustls,version=1.3,open=EPSV";
 
 /// With a blank, as people have them.
 const FILE: &str = "a server.yaml";

@@ -6,20 +6,23 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 #[cfg(feature = "containers")]
 use ftpspec_peers::containers::{self, PeerImage, RunningPeer, StartOptions, engine_version};
 use ftpspec_peers::process::{self, ProcessOptions, RunningProcess};
+use ftpspec_peers::{Mark, Written};
 #[cfg(feature = "containers")]
 use ftpspec_scenario::load_server_description;
 #[cfg(feature = "containers")]
 use ftpspec_scenario::model::Source;
 use ftpspec_scenario::model::{Capability, Template};
 use ftpspec_scenario::{DescribedLogin, ServerDescription, Start};
-use ftpspec_transcript::Secret;
+use ftpspec_transcript::{Log, Secret};
 use tokio::sync::OnceCell;
 
 use crate::error::Trouble;
+use crate::server_log::{Listeners, last_words};
 use crate::subject::NoEndpoint;
 
 /// A described server, in all the configurations that run.
@@ -34,7 +37,15 @@ pub(crate) struct Configurations {
 
 /// A server that runs in one configuration. Dropping it ends it.
 #[derive(Debug)]
-pub(crate) enum Running {
+pub(crate) struct Running {
+    server: Server,
+    listeners: Listeners,
+    /// What it had written when it came up.
+    up: Mark,
+}
+
+#[derive(Debug)]
+enum Server {
     /// As a process.
     Process(RunningProcess),
     /// As a container.
@@ -42,29 +53,69 @@ pub(crate) enum Running {
     Container(Box<RunningPeer>),
 }
 
-impl Running {
-    pub(crate) fn address(&self) -> SocketAddr {
+impl Server {
+    fn mark(&self) -> Mark {
         match self {
-            Self::Process(process) => process.address(),
+            Self::Process(process) => process.mark(),
             #[cfg(feature = "containers")]
-            Self::Container(peer) => peer.address(),
+            Self::Container(peer) => peer.mark(),
+        }
+    }
+}
+
+impl Running {
+    fn new(server: Server) -> Self {
+        Self { up: server.mark(), server, listeners: Listeners::default() }
+    }
+
+    pub(crate) fn listeners(&self) -> &Listeners {
+        &self.listeners
+    }
+
+    /// The place to which it has written by now.
+    pub(crate) fn mark(&self) -> Mark {
+        self.server.mark()
+    }
+
+    pub(crate) async fn written_since(&self, mark: Mark) -> Written {
+        match &self.server {
+            Server::Process(process) => process.written_since(mark),
+            #[cfg(feature = "containers")]
+            Server::Container(peer) => peer.written_since(mark).await,
+        }
+    }
+
+    /// How it ended, if it has, or does so within this time.
+    pub(crate) async fn ended_within(&self, patience: Duration) -> Option<String> {
+        match &self.server {
+            Server::Process(process) => process.ended_within(patience).await,
+            #[cfg(feature = "containers")]
+            Server::Container(peer) => peer.ended().await,
+        }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        match &self.server {
+            Server::Process(process) => process.address(),
+            #[cfg(feature = "containers")]
+            Server::Container(peer) => peer.address(),
         }
     }
 
     /// The passive range of a configuration that has a narrow one.
     pub(crate) fn narrow_range(&self) -> RangeInclusive<u16> {
-        match self {
-            Self::Process(process) => process.passive_ports(),
+        match &self.server {
+            Server::Process(process) => process.passive_ports(),
             #[cfg(feature = "containers")]
-            Self::Container(_) => NARROW_RANGE,
+            Server::Container(_) => NARROW_RANGE,
         }
     }
 
     pub(crate) fn version(&self) -> Option<&str> {
-        match self {
-            Self::Process(_) => None,
+        match &self.server {
+            Server::Process(_) => None,
             #[cfg(feature = "containers")]
-            Self::Container(peer) => peer.version(),
+            Server::Container(peer) => peer.version(),
         }
     }
 }
@@ -230,7 +281,10 @@ impl Configurations {
             ready: self.description.ready,
             ..ProcessOptions::new(command, configuration, &self.certificates)
         };
-        process::start(&options).await.map(Running::Process).map_err(|error| self.not_started(&error))
+        process::start(&options)
+            .await
+            .map(|process| Running::new(Server::Process(process)))
+            .map_err(|error| self.not_started(&error))
     }
 
     #[cfg(feature = "containers")]
@@ -254,12 +308,43 @@ impl Configurations {
         options.environment = filled_later(environment);
         containers::start(image, &options)
             .await
-            .map(|peer| Running::Container(Box::new(peer)))
+            .map(|peer| Running::new(Server::Container(Box::new(peer))))
             .map_err(|error| self.not_started(&error))
     }
 
     fn not_started(&self, error: &dyn std::error::Error) -> Trouble {
         Trouble::new(&format!("starting {}", self.description.title), error)
+    }
+
+    /// Where the first configuration is that runs, the one in which TLS is optional before others.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        let first = self.configuration(&BTreeSet::new()).and_then(|name| self.running[name].get());
+        let running = first.or_else(|| self.running.values().find_map(OnceCell::get))?;
+        Some(running.address())
+    }
+
+    /// Each server that has ended, or does so within this time, though nobody told it to; with its last words.
+    pub(crate) async fn fallen(&self, patience: Duration) -> Vec<String> {
+        let log = Log::new(Instant::now());
+        log.redact(&self.password);
+        let mut fallen = Vec::new();
+        for (name, running) in &self.running {
+            let Some(running) = running.get() else { continue };
+            let Some(how) = running.ended_within(patience).await else { continue };
+            let configuration = if name == ONLY { String::new() } else { format!(" in its configuration {name}") };
+            let (lines, _) = last_words(running.written_since(running.up).await, &log);
+            let last = &lines[lines.len().saturating_sub(LAST_WORDS)..];
+            let wrote = if last.is_empty() {
+                "; it wrote nothing".to_owned()
+            } else {
+                format!("; its last words:\n{}", last.join("\n"))
+            };
+            fallen.push(format!(
+                "{}{configuration} ended in the midst of the run ({how}){wrote}",
+                self.description.title
+            ));
+        }
+        fallen
     }
 
     /// The version that a running one has told.
@@ -296,6 +381,9 @@ fn login(described: Option<&DescribedLogin>, user: &str, password: &Secret) -> (
 fn filled_later(environment: &[(String, Template)]) -> Vec<(String, String)> {
     environment.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect()
 }
+
+/// Lines of a server that ended: a panic or a sanitizer's report shows its cause within them.
+const LAST_WORDS: usize = 12;
 
 /// The name of the configuration of a server that has no other.
 const ONLY: &str = "only";

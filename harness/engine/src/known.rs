@@ -129,6 +129,7 @@ mod tests {
             title: String::new(),
             file: String::new(),
             evidence: None,
+            server_log: None,
             transcript: Vec::new(),
         }
     }

@@ -64,8 +64,10 @@ mod probe;
 mod roots;
 mod run;
 mod scratch;
+mod server_log;
 mod shard;
 mod stage;
+mod stop;
 mod subject;
 mod url;
 
@@ -73,7 +75,7 @@ mod url;
 pub use container::StartedPeer;
 pub use error::Trouble;
 pub use ftpspec_net::Limits;
-pub use ftpspec_results::{CaseResult, Exit, Results, RunEvent, Verdict};
+pub use ftpspec_results::{CaseResult, Exit, Results, RunEvent, Signal, Verdict};
 pub use ftpspec_scenario::model::Effects;
 pub use ftpspec_scenario::{Catalogue, ServerDescription, load_server_description, read_file};
 pub use ftpspec_tls::{Engine, Identity, Trust, Version};
@@ -85,6 +87,7 @@ pub use roots::system_trust;
 pub use run::{Schedule, Scheduled, Unplayed, libraries, narrow, run, unplayed};
 pub use shard::{Shard, WrongShard};
 pub use stage::{Played, Stage};
+pub use stop::Stop;
 pub use subject::{Family, Remote, Subject, Surroundings};
 pub use url::{ServerUrl, ServerUrlError};
 

@@ -5,13 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ftpspec_net::Limits;
 use ftpspec_play::{CONTROL, Player};
+use ftpspec_results::Signal;
 use ftpspec_scenario::model::{Act, Capability, Handshake, Level, Login, Script};
 use ftpspec_tls::{Engine, Version};
 use ftpspec_transcript::{Event, What};
 use ftpspec_wire::{Reply, escaped};
 
+use crate::error::Trouble;
 use crate::finding::{find, transfer};
-use crate::stage::{Stage, seat};
+use crate::run::Unplayed;
+use crate::stage::{PARTING, Stage, seat};
+use crate::stop::{Stop, unless_signalled};
 use crate::subject::{Endpoint, Family, NoEndpoint};
 
 /// What the probe found.
@@ -52,16 +56,20 @@ impl Probe {
         !capability.is_configured() && !self.offers.contains(&capability) && self.answered.contains(&capability)
     }
 
-    /// Asks the subject.
-    pub(crate) async fn ask(stage: &Stage) -> Result<Self, NoEndpoint> {
+    /// Asks the subject, until it has told everything or a signal comes.
+    pub(crate) async fn ask(stage: &Stage, stop: &mut Stop) -> Result<Self, Unplayed> {
         let mut probe = Self::default();
-        let endpoint = stage.host.endpoint(&[], None).await?;
-        probe.greet(stage, &endpoint).await;
+        let endpoint = unless_signalled(stop, stage.host.endpoint(&[], None)).await.map_err(Unplayed::Interrupted)?;
+        let endpoint = endpoint.map_err(|why| match why {
+            NoEndpoint::Lacks(text) => Unplayed::Trouble(Trouble { text }),
+            NoEndpoint::Trouble(trouble) => Unplayed::Trouble(trouble),
+        })?;
+        probe.greet(stage, &endpoint, stop).await?;
         if probe.unreachable.is_some() {
             return Ok(probe);
         }
         for (version, capability) in [(Version::Tls12, Capability::Tls12), (Version::Tls13, Capability::Tls13)] {
-            probe.log_in(stage, &endpoint, version, capability).await;
+            probe.log_in(stage, &endpoint, version, capability, stop).await?;
         }
         let spoken = probe.offers.contains(&Capability::Tls12) || probe.offers.contains(&Capability::Tls13);
         if spoken {
@@ -69,7 +77,7 @@ impl Probe {
             probe.answered.extend([Capability::Tls12, Capability::Tls13]);
         }
         if probe.listed && stage.wants_files() {
-            probe.look_for_files(stage, &endpoint).await;
+            probe.look_for_files(stage, &endpoint, stop).await?;
         }
         // One engine can lack what the other has in common with the subject; a second look costs one connection.
         if spoken && probe.refused.is_none() {
@@ -79,26 +87,32 @@ impl Probe {
     }
 
     /// The greeting and FEAT in the clear, and whether AUTH is known at all.
-    async fn greet(&mut self, stage: &Stage, endpoint: &Endpoint) {
-        let _permit = stage.pace.enter(1).await;
+    async fn greet(&mut self, stage: &Stage, endpoint: &Endpoint, stop: &mut Stop) -> Result<(), Unplayed> {
+        let permit = unless_signalled(stop, stage.pace.enter(1)).await.map_err(Unplayed::Interrupted)?;
         let mut player = player(stage, endpoint, Version::Tls12..=Version::Tls13, stage.limits);
+        let ending = unless_signalled(stop, self.hear_greeting(&mut player, endpoint)).await;
+        let left = leave(player, ending).await;
+        drop(permit);
+        left
+    }
+
+    async fn hear_greeting(&mut self, player: &mut Player, endpoint: &Endpoint) -> Ending {
         let connect = vec![Player::step(Act::Connect(control()))];
         if player.play(&connect).await.is_err() {
-            self.unreachable = Some(format!("{}: {}", endpoint.address, last_failure(&player)));
-            return;
+            self.unreachable = Some(format!("{}: {}", endpoint.address, last_failure(player)));
+            return Ending::Nobody;
         }
         if endpoint.implicit {
             self.lines.push("greeting  inside TLS (implicit)".to_owned());
             // AUTH has no meaning there; the scenarios about it are skipped.
             self.answered.insert(Capability::Auth);
-            player.part(false).await;
-            return;
+            return Ending::Unmet;
         }
         match player.next_greeting().await {
             Ok(reply) => self.lines.push(format!("greeting  {}", first_line(&reply))),
             Err(_) => {
-                self.unreachable = Some(format!("{}: no greeting: {}", endpoint.address, last_failure(&player)));
-                return;
+                self.unreachable = Some(format!("{}: no greeting: {}", endpoint.address, last_failure(player)));
+                return Ending::Nobody;
             }
         }
         if let Ok(reply) = player.inquire("FEAT").await {
@@ -112,17 +126,47 @@ impl Probe {
             }
             Ok(_) | Err(_) => _ = self.offers.insert(Capability::Auth),
         }
-        player.part(false).await;
+        Ending::Unmet
     }
 
-    async fn log_in(&mut self, stage: &Stage, endpoint: &Endpoint, version: Version, capability: Capability) {
+    /// A handshake in one version, and, if that comes about, a login.
+    async fn log_in(
+        &mut self,
+        stage: &Stage,
+        endpoint: &Endpoint,
+        version: Version,
+        capability: Capability,
+        stop: &mut Stop,
+    ) -> Result<(), Unplayed> {
         // What the pace leaves no room for is not found out.
-        let Ok(permit) = stage.pace.enter(1).await else { return };
+        let entered = unless_signalled(stop, stage.pace.enter(1)).await.map_err(Unplayed::Interrupted)?;
+        let Ok(permit) = entered else { return Ok(()) };
         let mut player = player(stage, endpoint, version..=version, stage.limits);
+        let ending = unless_signalled(stop, self.shake_hands(&mut player, endpoint, version, capability)).await;
+        leave(player, ending).await?;
+        drop(permit);
+        // One refusal is enough: a second could lock the account.
+        if !self.offers.contains(&capability) || endpoint.user.is_none() || self.refused.is_some() {
+            return Ok(());
+        }
+        let entered = unless_signalled(stop, stage.pace.enter(1)).await.map_err(Unplayed::Interrupted)?;
+        let Ok(_permit) = entered else { return Ok(()) };
+        let mut player = self::player(stage, endpoint, version..=version, stage.limits);
+        let ending = unless_signalled(stop, self.try_login(&mut player)).await;
+        leave(player, ending).await
+    }
+
+    async fn shake_hands(
+        &mut self,
+        player: &mut Player,
+        endpoint: &Endpoint,
+        version: Version,
+        capability: Capability,
+    ) -> Ending {
         let connect = vec![Player::step(Act::Connect(control()))];
         let handshake = vec![Player::step(Act::Handshake(Handshake::plain_on(CONTROL)))];
         if player.play(&connect).await.is_err() {
-            return;
+            return Ending::Nobody;
         }
         let mut ready = true;
         if !endpoint.implicit {
@@ -130,28 +174,23 @@ impl Probe {
                 && player.inquire("AUTH TLS").await.is_ok_and(|reply| reply.code == 234);
         }
         if !ready || player.play(&handshake).await.is_err() {
-            let failure = last_failure(&player);
+            let failure = last_failure(player);
             self.lines.push(format!("TLS {version}   {failure}"));
-            let advice = if distrusted(&player) { TRUST } else { "" };
+            let advice = if distrusted(player) { TRUST } else { "" };
             self.shut_out.get_or_insert_with(|| format!("TLS {version}: {failure}{advice}"));
-            player.part(false).await;
-            return;
+            return Ending::Unmet;
         }
         self.offers.insert(capability);
-        self.lines.push(format!("TLS {version}   {}", agreed(&player)));
-        player.part(true).await;
-        drop(permit);
-        // One refusal is enough: a second could lock the account.
-        if endpoint.user.is_none() || self.refused.is_some() {
-            return;
-        }
-        let Ok(_permit) = stage.pace.enter(1).await else { return };
-        let mut player = self::player(stage, endpoint, version..=version, stage.limits);
+        self.lines.push(format!("TLS {version}   {}", agreed(player)));
+        Ending::Met
+    }
+
+    async fn try_login(&mut self, player: &mut Player) -> Ending {
         let login = Login { protect: Some(ftpspec_scenario::model::ProtectionLevel::P), certificate: None };
         match player.play(&vec![Player::step(Act::Login(login))]).await {
-            Ok(()) => self.explore(&mut player).await,
+            Ok(()) => self.explore(player).await,
             Err(_) => {
-                let failure = last_failure(&player);
+                let failure = last_failure(player);
                 self.lines.push(format!("login     {failure}"));
                 let refusal = player.log().look(login_refusal);
                 let advice = if refusal.is_some() { PASSWORD } else { "" };
@@ -159,7 +198,7 @@ impl Probe {
                 self.shut_out.get_or_insert_with(|| format!("login: {failure}{advice}"));
             }
         }
-        player.part(true).await;
+        Ending::Met
     }
 
     /// What can be asked inside a session: once is enough.
@@ -210,18 +249,24 @@ impl Probe {
     }
 
     /// Looks for files in a session of its own: what it leaves behind confuses nobody.
-    async fn look_for_files(&mut self, stage: &Stage, endpoint: &Endpoint) {
-        let Ok(_permit) = stage.pace.enter(1).await else { return };
+    async fn look_for_files(&mut self, stage: &Stage, endpoint: &Endpoint, stop: &mut Stop) -> Result<(), Unplayed> {
+        let entered = unless_signalled(stop, stage.pace.enter(1)).await.map_err(Unplayed::Interrupted)?;
+        let Ok(_permit) = entered else { return Ok(()) };
         let mut player = player(stage, endpoint, Version::Tls12..=Version::Tls13, stage.limits);
+        let ending = unless_signalled(stop, self.find_files(&mut player)).await;
+        leave(player, ending).await
+    }
+
+    async fn find_files(&mut self, player: &mut Player) -> Ending {
         let login = Login { protect: Some(ftpspec_scenario::model::ProtectionLevel::P), certificate: None };
         if player.play(&vec![Player::step(Act::Login(login))]).await.is_ok() {
-            self.found = find(&mut player, self.passive()).await;
+            self.found = find(player, self.passive()).await;
             let told: Vec<_> =
                 self.found.iter().map(|(name, path)| format!("{name} {}", escaped(path.as_bytes()))).collect();
             self.lines
                 .push(format!("files     {}", if told.is_empty() { "none found".to_owned() } else { told.join(", ") }));
         }
-        player.part(true).await;
+        Ending::Met
     }
 
     fn features(&mut self, reply: &Reply) {
@@ -240,8 +285,31 @@ impl Probe {
     }
 }
 
+/// How far a session came.
+enum Ending {
+    /// Nobody is there to take leave of.
+    Nobody,
+    /// Its script broke off.
+    Unmet,
+    /// Its script came to its end.
+    Met,
+}
+
+/// Ends a session as it came out; in haste if a signal cut it short.
+async fn leave(player: Player, ending: Result<Ending, Signal>) -> Result<(), Unplayed> {
+    match ending {
+        Ok(Ending::Nobody) => {}
+        Ok(ending) => player.part(matches!(ending, Ending::Met)).await,
+        Err(signal) => {
+            _ = tokio::time::timeout(PARTING, player.part_in_haste()).await;
+            return Err(Unplayed::Interrupted(signal));
+        }
+    }
+    Ok(())
+}
+
 /// A plain login, or a greeting where nobody can log in: shows that the subject still lives.
-pub(crate) async fn still_lives(stage: &Stage) -> Result<(), String> {
+pub(crate) async fn still_lives(stage: &Stage, stop: &mut Stop) -> Result<(), String> {
     let Ok(endpoint) = stage.host.endpoint(&[], None).await else { return Err("it cannot be reached".to_owned()) };
     let login = Login { protect: Some(ftpspec_scenario::model::ProtectionLevel::P), certificate: None };
     let mut player = player(stage, &endpoint, Version::Tls12..=Version::Tls13, stage.limits);
@@ -252,13 +320,25 @@ pub(crate) async fn still_lives(stage: &Stage) -> Result<(), String> {
         Some(_) => vec![Player::step(Act::Login(login))],
         None => vec![Player::step(Act::Connect(control()))],
     };
-    let mut result = player.play(&steps).await;
-    if result.is_ok() && endpoint.user.is_none() && !endpoint.implicit {
-        result = player.next_greeting().await.map(drop);
+    let session = async {
+        let mut result = player.play(&steps).await;
+        if result.is_ok() && endpoint.user.is_none() && !endpoint.implicit {
+            result = player.next_greeting().await.map(drop);
+        }
+        let ending = if result.is_ok() { Ending::Met } else { Ending::Unmet };
+        (ending, result.map_err(|_| last_failure(&player)))
+    };
+    match unless_signalled(stop, session).await {
+        Ok((ending, lives)) => {
+            _ = leave(player, Ok(ending)).await;
+            lives
+        }
+        // What was not asked to its end is not told.
+        Err(signal) => {
+            _ = leave(player, Err(signal)).await;
+            Ok(())
+        }
     }
-    let failure = last_failure(&player);
-    player.part(result.is_ok()).await;
-    result.map_err(|_| failure)
 }
 
 fn control() -> ftpspec_scenario::model::Connect {

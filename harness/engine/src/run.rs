@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use ftpspec_results::{
     CaseResult, Diagnosis, Fold, Libraries, Results, Role, RunEvent, Signal, StaleEntry, Started,
@@ -19,7 +19,8 @@ use crate::cost::plan;
 use crate::error::Trouble;
 use crate::probe::still_lives;
 use crate::scratch;
-use crate::stage::Stage;
+use crate::stage::{Live, Stage};
+use crate::stop::Stop;
 use crate::subject::{Family, Subject};
 use crate::url::host_port;
 
@@ -40,6 +41,8 @@ pub struct Schedule {
     pub baseline: Option<Arc<Baseline>>,
     /// Today, as `YYYY-MM-DD`, for entries that expire.
     pub today: String,
+    /// Whether each conversation is told while it goes on.
+    pub live: bool,
 }
 
 /// One variant of one scenario.
@@ -66,12 +69,12 @@ impl Scheduled {
     }
 }
 
-/// Plays everything; `tell` is called with each run event, in the order in which they happen. `stop` ends the run early
-/// when it becomes true: what is being played ends, nothing new begins.
+/// Plays everything; `tell` is called with each run event, in the order in which they happen. A signal in `stop` ends the
+/// run early: what is being played ends, nothing new begins, and [`RunEvent::Interrupted`] tells it before the run's end.
 pub async fn run(
     stage: Arc<Stage>,
     schedule: Schedule,
-    stop: watch::Receiver<bool>,
+    stop: Stop,
     mut tell: impl FnMut(&RunEvent),
 ) -> Option<Results> {
     let mut fold = Fold::new();
@@ -82,7 +85,7 @@ pub async fn run(
     let began = Instant::now();
     say(RunEvent::RunStarted {
         plan: plan(&schedule, &stage.host.subject),
-        subject: told_subject(&stage.host.subject, stage.version(), stage.host.family),
+        subject: told_subject(&stage.host.subject, stage.version(), stage.host.family, stage.host.address()),
         libraries: libraries(),
         started: Started::from(SystemTime::now()),
     });
@@ -93,7 +96,10 @@ pub async fn run(
                 "there is no FTP server to test: {text}; look at host and port, and at what filters between here and there"
             ),
         });
-        say(RunEvent::RunFinished { duration_ms: millis(began), stale: Vec::new() });
+        for text in stage.host.fallen(FALLING).await {
+            say(RunEvent::Trouble { text });
+        }
+        finish(&stop, began, Vec::new(), &mut say);
         return fold.results();
     }
     if let Some(text) = &stage.probe().shut_out {
@@ -104,13 +110,14 @@ pub async fn run(
     let groups = groups(&schedule);
     // Ends what is being played: because somebody asked for it, or because the first red variant was the last.
     let (halt, halted) = watch::channel(false);
-    let work = tokio::spawn(work(Arc::clone(&stage), groups, schedule.jobs, sender, halted));
+    let work =
+        tokio::spawn(work(Arc::clone(&stage), groups, schedule.jobs, Told { sender, live: schedule.live }, halted));
     let mut played = Vec::new();
     let mut stop_again = stop.clone();
     loop {
         let told = tokio::select! {
             told = results.recv() => told,
-            Ok(_) = stop_again.wait_for(|stopped| *stopped), if !*halt.borrow() => {
+            Ok(_) = stop_again.wait_for(Option::is_some), if !*halt.borrow() => {
                 halt.send_replace(true);
                 continue;
             }
@@ -118,22 +125,19 @@ pub async fn run(
         match told {
             None => break,
             // The run has been ended; what still comes of it is no part of it.
-            Some(_) if *halt.borrow() && !*stop.borrow() => {}
-            Some(told) => match told {
-                Told::Started(id, variant) => say(RunEvent::CaseStarted { id, variant }),
-                Told::Line(id, variant, line) => say(RunEvent::Transcript { id, variant, line }),
-                Told::Finished(mut result) => {
-                    if let Some(baseline) = &schedule.baseline {
-                        know(&mut result, baseline, &schedule.today);
-                    }
-                    let red = result.is_red(schedule.strict);
-                    played.push((result.id.clone(), result.variant.clone(), result.verdict, result.diagnosis.clone()));
-                    say(RunEvent::CaseFinished(result));
-                    if red && schedule.fail_fast {
-                        halt.send_replace(true);
-                    }
+            Some(_) if *halt.borrow() && stop.borrow().is_none() => {}
+            Some(RunEvent::CaseFinished(mut result)) => {
+                if let Some(baseline) = &schedule.baseline {
+                    know(&mut result, baseline, &schedule.today);
                 }
-            },
+                let red = result.is_red(schedule.strict);
+                played.push((result.id.clone(), result.variant.clone(), result.verdict, result.diagnosis.clone()));
+                say(RunEvent::CaseFinished(result));
+                if red && schedule.fail_fast {
+                    halt.send_replace(true);
+                }
+            }
+            Some(event) => say(event),
         }
     }
     // Its panics are ours to show.
@@ -147,14 +151,19 @@ pub async fn run(
             text: format!("the login was refused in the midst of the run, and not tried again: {text}"),
         });
     }
-    let cut_short = *stop.borrow();
+    let fallen = stage.host.fallen(Duration::ZERO).await;
+    let cut_short = stop.borrow().is_some();
     if !cut_short
+        && fallen.is_empty()
         && !matches!(stage.host.subject, Subject::Reference { .. })
         && stage.probe().shut_out.is_none()
         && stage.refusal().is_none()
-        && let Err(text) = still_lives(&stage).await
+        && let Err(text) = still_lives(&stage, &mut stop.clone()).await
     {
         say(RunEvent::Trouble { text: format!("the subject does not serve a plain login any more: {text}") });
+    }
+    for text in fallen {
+        say(RunEvent::Trouble { text });
     }
     if stage.refusal().is_none()
         && let Err(text) = scratch::clean(&stage).await
@@ -162,8 +171,16 @@ pub async fn run(
         say(RunEvent::Trouble { text });
     }
     let stale = schedule.baseline.as_ref().map_or_else(Vec::new, |baseline| stale(baseline, &played, &schedule.today));
-    say(RunEvent::RunFinished { duration_ms: millis(began), stale });
+    finish(&stop, began, stale, &mut say);
     fold.results()
+}
+
+/// Tells the end, and before it what made it an early one.
+fn finish(stop: &Stop, began: Instant, stale: Vec<StaleEntry>, say: &mut impl FnMut(RunEvent)) {
+    if let Some(signal) = *stop.borrow() {
+        say(RunEvent::Interrupted { signal });
+    }
+    say(RunEvent::RunFinished { duration_ms: millis(began), stale });
 }
 
 /// What ends a run before there is a stage to play on.
@@ -185,7 +202,7 @@ pub fn unplayed(
     mut tell: impl FnMut(&RunEvent),
 ) -> Option<Results> {
     let plan = plan(schedule, subject);
-    let (subject, started) = (told_subject(subject, None, Family::V4), Started::from(SystemTime::now()));
+    let (subject, started) = (told_subject(subject, None, Family::V4, None), Started::from(SystemTime::now()));
     let mut events = vec![RunEvent::RunStarted { plan, subject, libraries: libraries(), started }];
     match why {
         Unplayed::Nothing => {}
@@ -215,10 +232,19 @@ pub fn narrow(variants: Vec<Scheduled>, engine: Option<Engine>, version: Option<
     variants.into_iter().filter(fits).collect()
 }
 
-enum Told {
-    Started(String, String),
-    Line(String, String, String),
-    Finished(Box<CaseResult>),
+/// Where those who play tell what happens.
+#[derive(Clone)]
+struct Told {
+    sender: mpsc::UnboundedSender<RunEvent>,
+    /// Whether conversations are told while they go on.
+    live: bool,
+}
+
+impl Told {
+    /// Nobody listens any more once the run has been ended.
+    fn tell(&self, event: RunEvent) {
+        _ = self.sender.send(event);
+    }
 }
 
 /// A group is what the two engines make of the same thing: it is played by one task, so that they can be compared.
@@ -238,20 +264,14 @@ fn groups(schedule: &Schedule) -> VecDeque<Group> {
     order.into_iter().filter_map(|key| groups.remove(&key)).collect()
 }
 
-async fn work(
-    stage: Arc<Stage>,
-    groups: VecDeque<Group>,
-    jobs: usize,
-    sender: mpsc::UnboundedSender<Told>,
-    stop: watch::Receiver<bool>,
-) {
+async fn work(stage: Arc<Stage>, groups: VecDeque<Group>, jobs: usize, told: Told, stop: watch::Receiver<bool>) {
     let (alone, mut shared): (VecDeque<_>, VecDeque<_>) =
         groups.into_iter().partition(|group| group.iter().any(|(_, scheduled)| scheduled.scenario.alone));
     let mut tasks = JoinSet::new();
     loop {
         while tasks.len() < jobs.max(1) && !*stop.borrow() {
             let Some(group) = shared.pop_front() else { break };
-            tasks.spawn(play_group(Arc::clone(&stage), group, sender.clone(), stop.clone()));
+            tasks.spawn(play_group(Arc::clone(&stage), group, told.clone(), stop.clone()));
         }
         if tasks.join_next().await.is_none() {
             break;
@@ -260,28 +280,33 @@ async fn work(
     // What wants the subject for itself comes last, one after another.
     for group in alone {
         if !*stop.borrow() {
-            play_group(Arc::clone(&stage), group, sender.clone(), stop.clone()).await;
+            play_group(Arc::clone(&stage), group, told.clone(), stop.clone()).await;
         }
     }
 }
 
-async fn play_group(stage: Arc<Stage>, group: Group, sender: mpsc::UnboundedSender<Told>, stop: watch::Receiver<bool>) {
+async fn play_group(stage: Arc<Stage>, group: Group, told: Told, stop: watch::Receiver<bool>) {
     let mut results = Vec::new();
     for (index, scheduled) in group {
         let scenario = &scheduled.scenario;
         let variant = &scenario.variants[scheduled.variant];
-        _ = sender.send(Told::Started(scenario.id.clone(), variant.name.clone()));
+        let names = || (scenario.id.clone(), variant.name.clone());
+        let (id, name) = names();
+        told.tell(RunEvent::CaseStarted { id, variant: name, index });
+        let line = |line| {
+            let (id, variant) = names();
+            told.tell(RunEvent::Transcript { id, variant, index, line });
+        };
+        let live: Option<Live<'_>> = if told.live { Some(&line) } else { None };
         // What has been cut short tells nothing.
-        let Some(played) = stage.play_until(scenario, variant, index, stop.clone()).await else { return };
-        for line in &played.result.transcript {
-            _ = sender.send(Told::Line(scenario.id.clone(), variant.name.clone(), line.clone()));
-        }
+        let Some(played) = stage.play_until(scenario, variant, index, live, stop.clone()).await else { return };
+        let (id, name) = names();
+        told.tell(RunEvent::CasePlayed { id, variant: name, index });
         results.push(played.result);
     }
     compare(&stage, &mut results);
     for result in results {
-        // Nobody listens any more once the run has been ended.
-        _ = sender.send(Told::Finished(Box::new(result)));
+        told.tell(RunEvent::CaseFinished(Box::new(result)));
     }
 }
 
@@ -352,13 +377,18 @@ fn stale(baseline: &Baseline, played: &[Outcome], today: &str) -> Vec<StaleEntry
     stale
 }
 
-fn told_subject(subject: &Subject, version: Option<String>, family: Family) -> ToldSubject {
-    let address = match subject {
-        Subject::Remote(remote) => host_port(&remote.host, remote.port),
-        // Each variant has a server of its own, or each configuration, on a free port or address.
-        Subject::Reference { .. } | Subject::Described { .. } => SocketAddr::new(family.loopback(), 0).to_string(),
-        #[cfg(feature = "containers")]
-        Subject::Container { .. } => "127.1.0.0:2121".to_owned(),
+/// `started` is where a server of ours is that was started.
+fn told_subject(
+    subject: &Subject,
+    version: Option<String>,
+    family: Family,
+    started: Option<SocketAddr>,
+) -> ToldSubject {
+    let address = match (subject, started) {
+        (Subject::Remote(remote), _) => host_port(&remote.host, remote.port),
+        (_, Some(started)) => started.to_string(),
+        // It does not run yet, or each variant has one of its own: port 0 is nobody's.
+        (_, None) => SocketAddr::new(family.loopback(), 0).to_string(),
     };
     ToldSubject { role: Role::Server, name: subject.name(), version, address }
 }
@@ -372,4 +402,71 @@ pub fn libraries() -> Libraries {
 
 fn millis(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How long a server that cannot be met any more is given to be gone, so that its last words are whole.
+const FALLING: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use ftpspec_net::Limits;
+    use ftpspec_scenario::Catalogue;
+    use ftpspec_scenario::model::Effects;
+
+    use super::*;
+
+    /// The events of a run of one scenario against the reference server.
+    async fn events(live: bool, stop: Stop) -> Vec<RunEvent> {
+        let catalogue = Catalogue::embedded().unwrap();
+        let selector = "server/data/retr-empty-file@version=1.3,open=EPSV".parse().unwrap();
+        let variants = crate::schedule(&catalogue, &[selector]).unwrap();
+        let subject = Subject::Reference { defect: None };
+        let stage = Stage::new(subject, catalogue, Limits::default(), Effects::Intrusive, String::new()).await.unwrap();
+        let (today, baseline) = ("2026-11-20".to_owned(), None);
+        let schedule =
+            Schedule { variants, jobs: 2, repeat: 1, fail_fast: false, strict: false, baseline, today, live };
+        let mut events = Vec::new();
+        run(Arc::new(stage), schedule, stop, |event| events.push(event.clone())).await;
+        events
+    }
+
+    #[tokio::test]
+    async fn a_signal_ends_a_run_and_is_told_before_its_end() {
+        let (_sender, stop) = watch::channel(Some(Signal::Terminate));
+        let events = events(true, stop).await;
+        let [.., before, RunEvent::RunFinished { .. }] = &events[..] else { panic!("{events:?}") };
+        assert_eq!(before, &RunEvent::Interrupted { signal: Signal::Terminate });
+        assert!(!events.iter().any(|event| matches!(event, RunEvent::CaseFinished(_))), "{events:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn each_line_is_told_between_the_beginning_and_the_end_of_its_conversation() {
+        let (_sender, stop) = watch::channel(None);
+        let events = events(true, stop).await;
+        for index in 0..2 {
+            let of_it: Vec<_> = events
+                .iter()
+                .filter_map(|event| match event {
+                    RunEvent::CaseStarted { index: it, .. } if *it == index => Some("started"),
+                    RunEvent::Transcript { index: it, line, .. } if *it == index => Some(line.as_str()),
+                    RunEvent::CasePlayed { index: it, .. } if *it == index => Some("played"),
+                    RunEvent::CaseFinished(result) if result.index == index => Some("finished"),
+                    _ => None,
+                })
+                .collect();
+            let ["started", lines @ .., "played", "finished"] = &of_it[..] else { panic!("{of_it:?}") };
+            for due in ["control  C> AUTH TLS", "control  C> RETR fixtures/empty.bin", "control  C> QUIT"] {
+                assert_eq!(lines.iter().filter(|line| **line == due).count(), 1, "{due}: {lines:#?}");
+            }
+            assert!(lines.last().is_some_and(|line| line.contains("FIN")), "{lines:#?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_does_not_watch_is_told_no_lines() {
+        let (_sender, stop) = watch::channel(None);
+        let events = events(false, stop).await;
+        assert!(events.iter().any(|event| matches!(event, RunEvent::CaseFinished(_))), "{events:?}");
+        assert!(!events.iter().any(|event| matches!(event, RunEvent::Transcript { .. })), "{events:?}");
+    }
 }

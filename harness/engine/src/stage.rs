@@ -12,7 +12,7 @@ use ftpspec_results::{CaseResult, Diagnosis as ToldDiagnosis, Verdict};
 use ftpspec_scenario::model::{Effects, Level, Role, Scenario, Variant};
 use ftpspec_scenario::{Catalogue, variables};
 use ftpspec_tls::{Engine, Version};
-use ftpspec_transcript::{By, Event, Log, What, normal_form};
+use ftpspec_transcript::{By, Event, Following, Log, What, normal_form};
 use tokio::sync::watch;
 
 use crate::diagnose::{at_fault, diagnose, text};
@@ -20,9 +20,12 @@ use crate::error::Trouble;
 use crate::evidence::evidence;
 use crate::judge::{Judgement, judge};
 use crate::obstacle::logs_in;
-use crate::pace::Pace;
+use crate::pace::{Pace, Permit};
 use crate::probe::Probe;
+use crate::run::Unplayed;
 use crate::scratch::Scratch;
+use crate::server_log::Listening;
+use crate::stop::{self, never, unless_signalled};
 use crate::subject::{Endpoint, Family, Host, NoEndpoint, Subject, upload_path};
 
 /// A subject made ready.
@@ -67,7 +70,28 @@ impl Stage {
         allow: Effects,
         command_line: String,
     ) -> Result<Self, Trouble> {
-        let host = Host::new(subject, limits).await?;
+        let (_never, stop) = never();
+        Self::new_until(subject, catalogue, limits, allow, command_line, stop).await.map_err(|why| match why {
+            Unplayed::Trouble(trouble) => trouble,
+            Unplayed::Nothing | Unplayed::Interrupted(_) => unreachable!("nobody sends a signal"),
+        })
+    }
+
+    /// As [`Stage::new`], unless a signal comes first: then the session that is asking the subject is ended in order, as
+    /// far as a short time allows. [`unplayed`](crate::unplayed) tells the reports of it.
+    ///
+    /// # Errors
+    /// [`Unplayed::Interrupted`] with the signal; [`Unplayed::Trouble`] as [`Stage::new`].
+    pub async fn new_until(
+        subject: Subject,
+        catalogue: Catalogue,
+        limits: Limits,
+        allow: Effects,
+        command_line: String,
+        mut stop: stop::Stop,
+    ) -> Result<Self, Unplayed> {
+        let host = unless_signalled(&mut stop, Host::new(subject, limits)).await.map_err(Unplayed::Interrupted)?;
+        let host = host.map_err(Unplayed::Trouble)?;
         let probe = Probe::of_reference(Family::V4);
         let (engine, version) = (None, None);
         let pace = Pace::new(match &host.subject {
@@ -79,11 +103,7 @@ impl Stage {
         let mut stage =
             Self { host, catalogue, limits, allow, probe, pace, scratch, refused, engine, version, command_line };
         if !matches!(stage.host.subject, Subject::Reference { .. }) {
-            stage.probe = match Probe::ask(&stage).await {
-                Ok(probe) => probe,
-                Err(NoEndpoint::Lacks(text)) => return Err(Trouble { text }),
-                Err(NoEndpoint::Trouble(trouble)) => return Err(trouble),
-            };
+            stage.probe = Probe::ask(&stage, &mut stop).await?;
         }
         Ok(stage)
     }
@@ -126,56 +146,45 @@ impl Stage {
     /// Plays one variant, judges its log and explains it.
     pub async fn play(&self, scenario: &Scenario, variant: &Variant, index: usize) -> Played {
         let (_never, stop) = watch::channel(false);
-        let played = self.play_until(scenario, variant, index, stop).await;
+        let played = self.play_until(scenario, variant, index, None, stop).await;
         played.expect("nobody asks it to stop")
     }
 
-    /// As [`Stage::play`]; nothing comes of it if `stop` becomes true meanwhile. Then the server is left in good order,
-    /// as far as a short time allows.
+    /// As [`Stage::play`], with each line of the conversation told to `live` as soon as it is whole. Nothing comes of it
+    /// if `stop` becomes true meanwhile: then the server is left in good order, as far as a short time allows.
     pub(crate) async fn play_until(
         &self,
         scenario: &Scenario,
         variant: &Variant,
         index: usize,
+        live: Option<Live<'_>>,
         mut stop: watch::Receiver<bool>,
     ) -> Option<Played> {
         let began = Instant::now();
         let log = Log::new(began);
-        let mut rules_fired = 0;
-        let judgement = match self.obstacle(variant) {
-            Some((verdict, reason)) => concluded(verdict, reason),
-            None => {
-                let ready = async {
-                    let needs = self.host.endpoint(&variant.needs, engine(variant).or(self.engine));
-                    match needs.await {
-                        Err(NoEndpoint::Lacks(text)) => Err(concluded(Verdict::Skip, format!("capability: {text}"))),
-                        Err(NoEndpoint::Trouble(trouble)) => {
-                            Err(concluded(Verdict::Error, format!("harness: {trouble}")))
-                        }
-                        Ok(mut endpoint) => {
-                            let found = self.probe.found.iter().map(|(name, path)| (name.clone(), path.clone()));
-                            endpoint.fixtures.extend(found);
-                            match self.paced(&endpoint, variant).await {
-                                Ok(permit) => Ok((endpoint, permit)),
-                                Err(reason) => Err(concluded(Verdict::Skip, reason)),
-                            }
-                        }
-                    }
-                };
-                let ready = tokio::select! {
-                    ready = ready => ready,
-                    () = stopped(&mut stop) => return None,
-                };
-                match ready {
-                    Err(judgement) => judgement,
-                    Ok((endpoint, _permit)) => {
-                        if !self.perform(&endpoint, variant, &log, &mut stop).await {
-                            return None;
-                        }
-                        rules_fired = endpoint.reference.as_ref().map_or(0, ReferenceServer::fired);
-                        judge(&log.events(), variant)
-                    }
+        let (mut rules_fired, mut server_log) = (0, None);
+        let ready = match self.obstacle(variant) {
+            Some((verdict, reason)) => Err(concluded(verdict, reason)),
+            None => tokio::select! {
+                ready = self.ready(variant) => ready,
+                () = stopped(&mut stop) => return None,
+            },
+        };
+        let judgement = match ready {
+            Err(judgement) => judgement,
+            Ok((endpoint, _permit)) => {
+                let listening = endpoint.running.as_ref().map(Listening::begin);
+                if !told_live(&log, live, self.perform(&endpoint, variant, &log, &mut stop)).await {
+                    return None;
                 }
+                rules_fired = endpoint.reference.as_ref().map_or(0, ReferenceServer::fired);
+                let judgement = judge(&log.events(), variant);
+                if let Some(listening) = listening
+                    && !matches!(judgement.verdict, Verdict::Pass | Verdict::Skip)
+                {
+                    server_log = Some(Box::new(listening.heard(&log).await));
+                }
+                judgement
             }
         };
         let events = log.events();
@@ -197,10 +206,23 @@ impl Stage {
             title: scenario.title.clone(),
             file: scenario.source.name.clone(),
             evidence: None,
+            server_log,
             transcript,
         };
         self.explain(&mut result, scenario, variant, &judgement, &events);
         Some(Played { result, log, rules_fired })
+    }
+
+    /// What a variant plays against, with the right to do so now; else what that makes of it.
+    async fn ready(&self, variant: &Variant) -> Result<(Endpoint, Permit<'_>), Judgement> {
+        let endpoint = self.host.endpoint(&variant.needs, engine(variant).or(self.engine)).await;
+        let mut endpoint = endpoint.map_err(|why| match why {
+            NoEndpoint::Lacks(text) => concluded(Verdict::Skip, format!("capability: {text}")),
+            NoEndpoint::Trouble(trouble) => concluded(Verdict::Error, format!("harness: {trouble}")),
+        })?;
+        endpoint.fixtures.extend(self.probe.found.iter().map(|(name, path)| (name.clone(), path.clone())));
+        let permit = self.paced(&endpoint, variant).await.map_err(|reason| concluded(Verdict::Skip, reason))?;
+        Ok((endpoint, permit))
     }
 
     /// Plays the script; everything that comes of it is in the log. False if it was stopped from outside.
@@ -253,7 +275,7 @@ impl Stage {
             }
             player.part(met).await;
         } else {
-            _ = tokio::time::timeout(PARTING, player.part(false)).await;
+            _ = tokio::time::timeout(PARTING, player.part_in_haste()).await;
         }
         let events = log.events();
         if lent {
@@ -348,6 +370,27 @@ impl Stage {
     }
 }
 
+/// Who is told the lines of a conversation while it goes on.
+pub(crate) type Live<'a> = &'a (dyn Fn(String) + Send + Sync);
+
+/// Does the work that fills this log, and tells each line of the conversation as soon as it is whole.
+async fn told_live<T>(log: &Log, live: Option<Live<'_>>, work: impl Future<Output = T>) -> T {
+    let Some(live) = live else { return work.await };
+    let mut following = Following::new(true);
+    let follow = async {
+        loop {
+            let lines = log.wait(|events| Some(following.lines(events)).filter(|lines| !lines.is_empty())).await;
+            lines.into_iter().for_each(live);
+        }
+    };
+    let done = tokio::select! {
+        done = work => done,
+        () = follow => unreachable!("it follows for ever"),
+    };
+    log.look(|events| following.rest(events)).into_iter().for_each(live);
+    done
+}
+
 /// Returns when somebody asks for an end; never, where nobody can.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     if stop.wait_for(|stopped| *stopped).await.is_err() {
@@ -422,5 +465,6 @@ fn level(level: Level) -> ftpspec_results::Level {
     }
 }
 
-/// How long a server may take to be left when somebody wants the run to end: QUIT, its reply, and the closes.
-const PARTING: Duration = Duration::from_secs(3);
+/// How long a server may take to be left when somebody wants the run to end: QUIT, its reply, and the closes, each of
+/// which is given a second.
+pub(crate) const PARTING: Duration = Duration::from_secs(4);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ftpspec_net::{Limits, Names};
 use ftpspec_peers::pki::{self, Pki};
@@ -190,7 +191,7 @@ pub(crate) struct Endpoint {
     /// Keeps the subject alive, if it is ours.
     pub(crate) reference: Option<ReferenceServer>,
     /// Keeps what was started for the run.
-    pub(crate) _running: Option<Arc<Running>>,
+    pub(crate) running: Option<Arc<Running>>,
 }
 
 /// Why there is no endpoint for a variant.
@@ -309,7 +310,7 @@ impl Host {
             password: password.clone(),
             trust: trust.cloned().unwrap_or(endpoint.trust),
             passive_ports: needs.contains(&Capability::NarrowRange).then(|| running.narrow_range()),
-            _running: Some(running),
+            running: Some(running),
             ..endpoint
         })
     }
@@ -334,13 +335,26 @@ impl Host {
             scratch: Some(format!("{SCRATCH_FOLDER}/")),
             passive_ports: None,
             reference: None,
-            _running: None,
+            running: None,
         })
     }
 
     /// Whether the harness must agree with itself here: the subject is our own, and tells no lie.
     pub(crate) fn is_correct_reference(&self) -> bool {
         matches!(self.subject, Subject::Reference { defect: None })
+    }
+
+    /// Where a subject is that was started for the run.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.configurations.as_ref().and_then(Configurations::address)
+    }
+
+    /// What of it has ended, or does so within this time, though nobody told it to.
+    pub(crate) async fn fallen(&self, patience: Duration) -> Vec<String> {
+        match &self.configurations {
+            Some(configurations) => configurations.fallen(patience).await,
+            None => Vec::new(),
+        }
     }
 
     /// The subject's version, where it tells one.
@@ -377,7 +391,7 @@ async fn remote_endpoint(remote: &Remote, needs: &BTreeSet<Capability>) -> Resul
         scratch: surroundings.scratch.clone(),
         passive_ports: surroundings.passive_ports.clone(),
         reference: None,
-        _running: None,
+        running: None,
     })
 }
 

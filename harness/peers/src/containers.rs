@@ -92,6 +92,9 @@ pub enum ContainerError {
         /// What came instead.
         last: String,
     },
+    /// The file that a container writes its log to could not be made or read.
+    #[error("the log of a container: {0}")]
+    Log(#[source] io::Error),
     /// testcontainers could not create, start, ask or remove the container.
     #[error("container of {image}: {source}")]
     Container {

@@ -10,3 +10,6 @@ pub mod pki;
 pub mod process;
 pub mod reference;
 mod words;
+mod written;
+
+pub use written::{Mark, Written};

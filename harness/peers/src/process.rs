@@ -2,17 +2,17 @@
 //! for by its greeting, and stopped with everything that it started. What it writes is kept as evidence. It never runs a
 //! shell: each argument arrives as it was written, blanks and all.
 
-mod folder;
+pub(crate) mod folder;
 mod kept;
 mod place;
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
@@ -22,6 +22,7 @@ use self::kept::Kept;
 use self::place::Place;
 use crate::greeting::{Greeting, first_line};
 use crate::words::{filled_in, last_lines};
+use crate::written::{LONGEST_SINCE, Mark, Written, length, lines, since};
 
 /// How a server is to be started as a process.
 #[derive(Debug, Clone)]
@@ -117,11 +118,36 @@ impl RunningProcess {
     /// # Errors
     /// The output cannot be read; a log file that is not there is no error.
     pub fn logs(&self) -> io::Result<String> {
-        let mut text = end_of_file(&self.folder.output())?;
+        let mut octets = since(&self.folder.output(), 0, LONGEST_LOG)?.0;
         if let Some(log) = &self.log {
-            text.push_str(&end_of_file(log).unwrap_or_default());
+            octets.extend(since(log, 0, LONGEST_LOG).unwrap_or_default().0);
         }
-        Ok(text)
+        Ok(String::from_utf8_lossy(&octets).into_owned())
+    }
+
+    /// The place to which it has written by now.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        let log = self.log.as_deref().map_or(0, length);
+        Mark { output: length(&self.folder.output()), log, at: SystemTime::now() }
+    }
+
+    /// The end of what it has written since; what cannot be read is left out.
+    #[must_use]
+    pub fn written_since(&self, mark: Mark) -> Written {
+        let read = |path: &Path, mark| {
+            let (octets, cut) = since(path, mark, LONGEST_SINCE).unwrap_or_default();
+            lines(&octets, cut)
+        };
+        let (log, log_clipped) = self.log.as_deref().map_or_else(Default::default, |path| read(path, mark.log));
+        let (output, output_clipped) = read(&self.folder.output(), mark.output);
+        Written { log, output, clipped: log_clipped || output_clipped }
+    }
+
+    /// How it ended, if it has: by itself, or because somebody else ended it. Waits so long for that at most.
+    pub async fn ended_within(&self, patience: Duration) -> Option<String> {
+        let ended = self.kept.ended();
+        spawn_blocking(move || ended.within(patience)).await.ok().flatten()
     }
 
     /// Ends the process with all that it started, and says how it ended; none if that cannot be known.
@@ -330,16 +356,6 @@ async fn wait_for_greeting(
         }
         tokio::time::sleep(BETWEEN_ATTEMPTS).await;
     }
-}
-
-/// What a file ends in.
-fn end_of_file(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(LONGEST_LOG)))?;
-    let mut octets = Vec::new();
-    file.take(LONGEST_LOG).read_to_end(&mut octets)?;
-    Ok(String::from_utf8_lossy(&octets).into_owned())
 }
 
 /// The words that a description may name.

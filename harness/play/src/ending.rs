@@ -13,6 +13,9 @@ use crate::waiting::{is_end, is_final_reply};
 /// How long the peer is given for its part of an end that no scenario is about.
 const PARTING: Duration = Duration::from_secs(3);
 
+/// The same, where somebody has pressed Ctrl-C.
+const HASTE: Duration = Duration::from_secs(1);
+
 impl Player {
     /// Ends everything. `met` says whether the script got to its end: only then is the control connection trusted to
     /// answer.
@@ -35,6 +38,13 @@ impl Player {
                 _ = self.wait_quietly(PARTING.min(self.limits.data), 0, |event| is_end(event, &name)).await;
             }
         }
+    }
+
+    /// As [`Player::part`] of a script that broke off, for somebody who is waiting: a peer that does not answer QUIT soon
+    /// is closed upon without its answer.
+    pub async fn part_in_haste(mut self) {
+        self.limits = self.limits.at_most(HASTE);
+        self.part(false).await;
     }
 
     fn is_a_control(&self, connection: &Connection) -> bool {

@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use ftpspec_results::{CaseResult, Known, Results, Signal, StaleEntry, Verdict};
+use ftpspec_results::{CaseResult, Known, Results, ServerLog, Signal, StaleEntry, Verdict};
 use junit_report::{Report, TestCase, TestResult, TestSuite};
 use time::Duration;
 
@@ -31,6 +31,8 @@ struct Case {
     milliseconds: u64,
     outcome: Outcome,
     output: Option<Cdata>,
+    /// What the server wrote meanwhile.
+    error: Option<Cdata>,
 }
 
 enum Outcome {
@@ -66,7 +68,7 @@ impl Case {
             classname: Some(self.classname.into_string()),
             filepath: self.file.map(Xml::into_string),
             system_out: self.output.map(Cdata::into_string),
-            system_err: None,
+            system_err: self.error.map(Cdata::into_string),
         }
     }
 }
@@ -97,6 +99,7 @@ fn case(run: &Results, result: &CaseResult, name: &str, strict: bool) -> Case {
         file: (!result.file.is_empty()).then(|| Xml::new(&format!("scenarios/{}", result.file))),
         milliseconds: result.duration_ms,
         output: Some(output(run, result, &outcome)),
+        error: result.server_log.as_deref().and_then(server_log),
         outcome,
     }
 }
@@ -110,6 +113,7 @@ fn stale(index: usize, entry: &StaleEntry) -> Case {
         milliseconds: 0,
         outcome: Outcome::Failed { kind: "stale", message: Xml::message(&entry.why), trace: Cdata::new(&entry.why) },
         output: None,
+        error: None,
     }
 }
 
@@ -122,6 +126,7 @@ fn trouble(index: usize, text: &str) -> Case {
         milliseconds: 0,
         outcome: Outcome::Errored { message: Xml::message(text), trace: Cdata::new(text) },
         output: None,
+        error: None,
     }
 }
 
@@ -135,6 +140,7 @@ fn interrupted(signal: Signal) -> Case {
         milliseconds: 0,
         outcome: Outcome::Errored { message: Xml::message(&text), trace: Cdata::new(&text) },
         output: None,
+        error: None,
     }
 }
 
@@ -186,6 +192,20 @@ fn output(run: &Results, result: &CaseResult, outcome: &Outcome) -> Cdata {
         lines.extend(result.transcript.iter().map(|line| escape::line(line).into_owned()));
     }
     Cdata::new(&lines.join("\n"))
+}
+
+/// The other side's own words, under a heading that does not claim more than is known.
+fn server_log(log: &ServerLog) -> Option<Cdata> {
+    let mut lines = Vec::new();
+    if let Some(how) = &log.ended {
+        lines.push(format!("the server has ended: {how}"));
+    }
+    if !log.lines.is_empty() {
+        lines.push(terminal::log_heading(log, log.clipped));
+        lines.extend(log.lines.iter().cloned());
+    }
+    let lines: Vec<_> = lines.iter().map(|line| escape::line(line)).collect();
+    (!lines.is_empty()).then(|| Cdata::new(&lines.join("\n")))
 }
 
 fn write(run: &Results, testcases: Vec<TestCase>) -> String {

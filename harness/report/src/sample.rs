@@ -2,7 +2,7 @@
 
 use ftpspec_results::{
     AtFault, Caret, CaseResult, Diagnosis, Evidence, Fold, Known, Level, Libraries, Plan, Results, Role, RunEvent,
-    Signal, SourceLine, StaleEntry, Subject, Summary, Verdict,
+    ServerLog, Signal, SourceLine, StaleEntry, Subject, Summary, Verdict,
 };
 
 /// The events of a run with each verdict.
@@ -16,12 +16,14 @@ pub(crate) fn events() -> Vec<RunEvent> {
     for (index, mut result) in cases().into_iter().enumerate() {
         result.index = index;
         let (id, variant) = (result.id.clone(), result.variant.clone());
-        events.push(RunEvent::CaseStarted { id: id.clone(), variant: variant.clone() });
+        events.push(RunEvent::CaseStarted { id: id.clone(), variant: variant.clone(), index });
         events.extend(result.transcript.iter().map(|line| RunEvent::Transcript {
             id: id.clone(),
             variant: variant.clone(),
+            index,
             line: line.clone(),
         }));
+        events.push(RunEvent::CasePlayed { id, variant, index });
         events.push(RunEvent::CaseFinished(Box::new(result)));
     }
     let stale = vec![StaleEntry {
@@ -61,6 +63,9 @@ pub(crate) fn hostile(text: &str) -> Results {
         }
         let diagnosis = Diagnosis { id: said(), text: said(), at_fault: AtFault::Path };
         result.diagnosis = result.diagnosis.as_ref().map(|_| diagnosis.clone());
+        if let Some(log) = &mut result.server_log {
+            **log = ServerLog { shared: true, lines: vec![said()], clipped: true, ended: Some(said()) };
+        }
         if let Some(evidence) = &mut result.evidence {
             **evidence = hostile_evidence(text, &diagnosis, evidence);
         }
@@ -165,6 +170,7 @@ pub(crate) fn case(id: &str, variant: &str, level: Level, verdict: Verdict, clau
         title: format!("What {id} asks for holds"),
         file: format!("{id}.yaml"),
         evidence: None,
+        server_log: None,
         transcript: vec![],
     }
 }
@@ -234,6 +240,13 @@ fn failed(variant: &str) -> CaseResult {
         text: "the server closed the data connection without close_notify.\nA cut looks just the same.".to_owned(),
         at_fault: AtFault::Subject,
     });
+    let lines = ["[pid 7] CONNECT from 127.0.0.1", "[pid 7] RETR empty.bin -> 226", "SSL_shutdown() not called"];
+    result.server_log = Some(Box::new(ServerLog {
+        shared: true,
+        lines: lines.map(str::to_owned).to_vec(),
+        clipped: false,
+        ended: None,
+    }));
     let conversation = ["control  <S 226", "data     <S 12 octets, FIN"].map(str::to_owned).to_vec();
     result.transcript = conversation.clone();
     result.evidence = Some(Box::new(Evidence {

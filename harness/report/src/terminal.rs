@@ -7,10 +7,13 @@ use std::io::{self, Write};
 use ftpspec_results::{CaseResult, Fold, Plan, Results, RunEvent, Verdict};
 
 use crate::{escape, layout};
+pub(crate) use block::log_heading;
+use live::Live;
 use paint::Paint;
 use progress::Progress;
 
 mod block;
+mod live;
 mod paint;
 mod progress;
 mod summary;
@@ -30,12 +33,22 @@ pub struct Options {
     pub progress: bool,
     /// The folder that evidence goes to, if any.
     pub evidence: Option<String>,
+    /// Whether the lines of conversations are left as long as they are: for files, and for programs that search them.
+    pub whole_lines: bool,
 }
 
 impl Default for Options {
     /// A terminal of unknown make: 80 columns, no colour, no progress.
     fn default() -> Self {
-        Self { columns: 80, colour: false, detail: Detail::Normal, strict: false, progress: false, evidence: None }
+        Self {
+            columns: 80,
+            colour: false,
+            detail: Detail::Normal,
+            strict: false,
+            progress: false,
+            evidence: None,
+            whole_lines: false,
+        }
     }
 }
 
@@ -58,15 +71,14 @@ pub struct Terminal<W> {
     options: Options,
     fold: Fold,
     progress: Progress,
-    // Whose live lines were printed last: with several jobs they interleave, and a heading says so.
-    speaking: Option<String>,
+    live: Live,
 }
 
 impl<W: Write> Terminal<W> {
     /// A report that writes to `out`.
     pub fn new(out: W, options: Options) -> Self {
         let progress = Progress::new(options.progress && options.detail != Detail::Quiet);
-        Self { out, options, fold: Fold::new(), progress, speaking: None }
+        Self { out, options, fold: Fold::new(), progress, live: Live::default() }
     }
 
     /// Takes in the next event, and writes what it is due; the report itself when the run finishes.
@@ -79,8 +91,9 @@ impl<W: Write> Terminal<W> {
         match event {
             RunEvent::RunStarted { plan, .. } if self.options.detail != Detail::Quiet => self.write(&cost(plan)),
             RunEvent::RunFinished { .. } => {
+                let rest = self.live.rest();
                 let report = self.fold.results().map(|results| render(&results, &self.options));
-                self.write(&report.unwrap_or_default())
+                self.write(&(rest + &report.unwrap_or_default()))
             }
             // There will be no report to tell it, for there was no run.
             RunEvent::Trouble { text } if self.fold.results().is_none() => {
@@ -101,35 +114,46 @@ impl<W: Write> Terminal<W> {
         let paint = Paint::new(self.options.colour);
         match event {
             RunEvent::ProbeFinished { lines } => {
-                let lines = lines.iter().map(|line| format!("  {}\n", self.clipped(line, 2)));
+                let lines = lines.iter().map(|line| self.hung(line, PROBE_LABEL));
                 let text = format!("{}\n{}\n", paint.heading("probe"), lines.collect::<String>());
-                self.write(&text)
+                return self.write(&text);
             }
-            RunEvent::CaseStarted { id, variant } => self.speak(id, variant),
-            RunEvent::Transcript { id, variant, line } => {
-                self.speak(id, variant)?;
-                let text = format!("  {}\n", self.clipped(line, 2));
-                self.write(&text)
+            RunEvent::CaseStarted { id, variant, index } => {
+                let name = if variant.is_empty() { id.clone() } else { format!("{id}@{variant}") };
+                let heading = format!("{}\n", paint.heading(&self.clipped(&name, 0)));
+                self.live.started(*index, heading);
+            }
+            RunEvent::Transcript { index, line, .. } => {
+                let line = self.hung(line, SPEAKER);
+                self.live.line(*index, line);
+            }
+            RunEvent::CasePlayed { index, .. } => {
+                self.live.over(*index);
+                // Its verdict, or a conversation that it is compared with, follows at once: nobody else speaks before.
+                return Ok(());
             }
             RunEvent::CaseFinished(result) => {
-                self.speaking = None;
-                let seconds = summary::seconds(result.duration_ms);
-                let text =
-                    format!("{} {}  {seconds}\n\n", paint.verdict(result.verdict), self.clipped(&result.name(), 20));
-                self.write(&text)
+                let (verdict, seconds) = (paint.verdict(result.verdict), summary::seconds(result.duration_ms));
+                let taken = result.verdict.as_str().len().max(4) + seconds.len() + 3;
+                let line = format!("{verdict} {}  {seconds}\n", self.clipped(&result.name(), taken));
+                self.live.verdict(result.index, line);
             }
-            _ => Ok(()),
+            _ => {}
         }
+        let due = self.live.due();
+        if due.is_empty() { Ok(()) } else { self.write(&due) }
     }
 
-    fn speak(&mut self, id: &str, variant: &str) -> io::Result<()> {
-        let name = if variant.is_empty() { id.to_owned() } else { format!("{id}@{variant}") };
-        if self.speaking.as_deref() == Some(&name) {
-            return Ok(());
+    /// A line as a whole, its further rows below the text behind its label.
+    fn hung(&self, text: &str, label: usize) -> String {
+        let text = escape::line(text);
+        let room = if self.options.whole_lines { usize::MAX } else { self.options.columns.saturating_sub(MARGIN) };
+        if layout::columns(&text) <= room {
+            return format!("{:MARGIN$}{text}\n", "");
         }
-        let text = format!("{}\n", Paint::new(self.options.colour).heading(&self.clipped(&name, 0)));
-        self.speaking = Some(name);
-        self.write(&text)
+        let rows = layout::wrap(&text, room.saturating_sub(label));
+        let indents = std::iter::once(MARGIN).chain(std::iter::repeat(MARGIN + label));
+        rows.iter().zip(indents).map(|(row, indent)| format!("{:indent$}{row}\n", "")).collect()
     }
 
     fn clipped(&self, text: &str, taken: usize) -> String {
@@ -187,6 +211,15 @@ fn cost(plan: &Plan) -> String {
         plan.seconds_estimate
     )
 }
+
+/// Columns before the lines of probe and conversations.
+const MARGIN: usize = 2;
+
+/// Columns of a probe's label, such as `greeting`, and the space behind it.
+const PROBE_LABEL: usize = 10;
+
+/// Columns of `control  C> `.
+const SPEAKER: usize = 12;
 
 #[cfg(test)]
 mod tests;

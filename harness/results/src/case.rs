@@ -45,6 +45,9 @@ pub struct CaseResult {
     /// What to show of a verdict other than pass.
     #[serde(default)]
     pub evidence: Option<Box<Evidence>>,
+    /// What the server itself wrote meanwhile, where it is one that we started and the verdict is neither pass nor skip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_log: Option<Box<ServerLog>>,
     /// The whole conversation in normal form, line by line.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transcript: Vec<String>,
@@ -119,6 +122,20 @@ pub struct Evidence {
     pub again: String,
     /// The same by hand, with common tools, where that is possible.
     pub by_hand: Option<String>,
+}
+
+/// The end of what a server wrote, to its output and its log file, while a variant was played.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerLog {
+    /// Whether sessions of other variants were under way: lines about them stand among these, and nothing tells whose is
+    /// which.
+    pub shared: bool,
+    /// The last lines, the oldest first.
+    pub lines: Vec<String>,
+    /// Whether there were more lines before them, or longer ones.
+    pub clipped: bool,
+    /// How the server ended (`exit status: 1`, `signal: 6 (SIGABRT)`), if it is gone.
+    pub ended: Option<String>,
 }
 
 /// One line of a scenario's source.

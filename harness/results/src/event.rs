@@ -46,15 +46,32 @@ pub enum RunEvent {
         id: String,
         /// The variant, or empty.
         variant: String,
+        /// Its place in the schedule, as [`CaseResult::index`]: what keeps apart the same variant played twice.
+        #[serde(default)]
+        index: usize,
     },
-    /// A line of the live transcript, for those who watch.
+    /// A line of the live transcript, for those who watch: told while the variant is played, once, in its order, and
+    /// only if the run was asked for it. Between the lines of one variant those of others may stand.
     Transcript {
         /// The scenario's id.
         id: String,
         /// The variant, or empty.
         variant: String,
-        /// The line, in the shape of the normal form.
+        /// Its place in the schedule.
+        #[serde(default)]
+        index: usize,
+        /// The line, in the shape of the normal form, with the peer's own words.
         line: String,
+    },
+    /// A variant's conversation is over. Its verdict follows, at once or when the variants that it is compared with are
+    /// over too.
+    CasePlayed {
+        /// The scenario's id.
+        id: String,
+        /// The variant, or empty.
+        variant: String,
+        /// Its place in the schedule.
+        index: usize,
     },
     /// A variant came to its verdict.
     CaseFinished(Box<CaseResult>),

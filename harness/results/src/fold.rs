@@ -134,7 +134,7 @@ impl Fold {
                 self.duration_ms = Some(*duration_ms);
                 self.stale.clone_from(stale);
             }
-            RunEvent::CaseStarted { .. } | RunEvent::Transcript { .. } => {}
+            RunEvent::CaseStarted { .. } | RunEvent::Transcript { .. } | RunEvent::CasePlayed { .. } => {}
         }
     }
 
@@ -221,6 +221,7 @@ pub(crate) mod tests {
             title: "A title".to_owned(),
             file: format!("{id}.yaml"),
             evidence: None,
+            server_log: None,
             transcript: vec![],
         }
     }

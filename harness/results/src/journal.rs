@@ -127,8 +127,10 @@ mod tests {
             started(),
             RunEvent::ProbeFinished { lines: vec!["FEAT  AUTH TLS".to_owned()] },
             RunEvent::Trouble { text: "login refused".to_owned() },
-            RunEvent::CaseStarted { id: id.clone(), variant: variant.clone() },
-            RunEvent::Transcript { id: id.clone(), variant, line: "control  <S 220 grüß\u{1b}\n".to_owned() },
+            RunEvent::CaseStarted { id: id.clone(), variant: variant.clone(), index: 3 },
+            RunEvent::Transcript {
+                id: id.clone(), variant, index: 3, line: "control  <S 220 grüß\u{1b}\n".to_owned()
+            },
             RunEvent::CaseFinished(Box::new(case("server/a", 0, Verdict::Fail))),
             RunEvent::Interrupted { signal: Signal::Terminate },
             RunEvent::RunFinished {

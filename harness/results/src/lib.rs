@@ -11,7 +11,7 @@ mod fold;
 mod journal;
 mod verdict;
 
-pub use case::{Caret, CaseResult, Diagnosis, Evidence, Known, SourceLine};
+pub use case::{Caret, CaseResult, Diagnosis, Evidence, Known, ServerLog, SourceLine};
 pub use event::{Libraries, Plan, RunEvent, Signal, Started, StartedError, Subject};
 pub use exit::Exit;
 pub use fold::{Fold, Results, StaleEntry, Summary};

@@ -9,5 +9,5 @@ mod order;
 
 pub use event::{By, Event, Handshake, Place, What};
 pub use log::{Log, MOST_EVENTS, Secret};
-pub use normal::{Style, conversation, normal_form};
+pub use normal::{Following, Style, conversation, normal_form};
 pub use order::{Order, order, unasked_replies};

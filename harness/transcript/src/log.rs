@@ -88,6 +88,20 @@ impl Log {
         self.lock().words.clone()
     }
 
+    /// A text that is no event's, as the door lets it pass: without secrets, and without what follows PASS or ACCT.
+    #[must_use]
+    pub fn redacted(&self, text: &str) -> String {
+        let text = self.lock().without_secrets(text.to_owned());
+        let upper = text.to_ascii_uppercase();
+        let argument = ["PASS ", "ACCT "].iter().filter_map(|command| {
+            let begins = |at: &usize| !upper[..*at].ends_with(|before: char| before.is_alphanumeric());
+            let at = upper.match_indices(command).map(|(at, _)| at).find(begins)?;
+            Some(at + command.len())
+        });
+        // A password may have any character, blanks and quotes too: where it ends nobody can tell.
+        argument.min().map_or_else(|| text.clone(), |at| format!("{}{{redacted}}", &text[..at]))
+    }
+
     /// Appends an event; the only way in. Redacts, folds runs of records and octets, and is bounded.
     pub fn push(&self, connection: Option<&Arc<str>>, by: By, what: What) {
         let at = self.began.elapsed();
@@ -283,6 +297,15 @@ mod tests {
         let seen = format!("{:?}", log.events());
         assert!(!seen.contains("s3cret-word") && !seen.contains("other"), "{seen}");
         assert_eq!(seen.matches("redacted").count(), 2 + 1, "{seen}"); // two lines and the trouble; octets print as numbers
+    }
+
+    #[test]
+    fn words_of_others_pass_the_same_door() {
+        let log = Log::new(Instant::now());
+        log.redact(&Secret::new("s3cret-word"));
+        assert_eq!(log.redacted("user s3cret-word came"), "user {redacted} came");
+        assert_eq!(log.redacted("[7] \"pass made up\" -> 530"), "[7] \"pass {redacted}");
+        assert_eq!(log.redacted("bypass the door, ünd PASS"), "bypass the door, ünd PASS");
     }
 
     #[test]

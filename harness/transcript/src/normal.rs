@@ -2,6 +2,8 @@
 //! connection by connection; reply prose, counts of records and tickets, and arrival times are not part of it. The
 //! full style shows prose, for people.
 
+mod following;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -10,6 +12,8 @@ use ftpspec_wire::{LooksLike, Reply, alert_name, escaped};
 use crate::event::{By, Event, What};
 use crate::log::Log;
 use crate::order::divides;
+
+pub use following::Following;
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,16 +38,7 @@ pub fn normal_form(log: &Log, we_are_client: bool) -> Vec<String> {
 #[must_use]
 pub fn conversation(events: &[Event], words: &[(String, String)], style: Style, we_are_client: bool) -> Vec<String> {
     let width = events.iter().filter_map(|event| event.connection.as_ref()).map(|name| name.len()).max().unwrap_or(0);
-    let mut teller = Teller {
-        words,
-        style,
-        we_are_client,
-        listing: false,
-        quit: false,
-        lines: Vec::new(),
-        handshaken: Vec::new(),
-        secured: Vec::new(),
-    };
+    let mut teller = Teller::new(words, style, we_are_client);
     for event in events {
         if let (What::Handshake(_), Some(connection)) = (&event.what, &event.connection) {
             teller.handshaken.push(connection);
@@ -56,15 +51,7 @@ pub fn conversation(events: &[Event], words: &[(String, String)], style: Style, 
     for event in ordered {
         teller.tell(event);
     }
-    teller
-        .lines
-        .into_iter()
-        .map(|line| {
-            let mark = line.mark;
-            let text = line.parts.join(", ");
-            format!("{:width$}  {mark} {text}", line.connection).trim_end().to_owned()
-        })
-        .collect()
+    teller.lines.iter().map(|line| line.shown(width)).collect()
 }
 
 /// Between two acts of ours, the events of the connection that the act was on come first, then the others in the order
@@ -124,6 +111,14 @@ struct Line {
     open: bool,
 }
 
+impl Line {
+    /// With the connection's name in a column of this width.
+    fn shown(&self, width: usize) -> String {
+        let text = self.parts.join(", ");
+        format!("{:width$}  {} {text}", self.connection, self.mark).trim_end().to_owned()
+    }
+}
+
 struct Teller<'a> {
     words: &'a [(String, String)],
     style: Style,
@@ -138,7 +133,20 @@ struct Teller<'a> {
     secured: Vec<String>,
 }
 
-impl Teller<'_> {
+impl<'a> Teller<'a> {
+    fn new(words: &'a [(String, String)], style: Style, we_are_client: bool) -> Self {
+        Self {
+            words,
+            style,
+            we_are_client,
+            listing: false,
+            quit: false,
+            lines: Vec::new(),
+            handshaken: Vec::new(),
+            secured: Vec::new(),
+        }
+    }
+
     fn tell(&mut self, event: &Event) {
         let Some(connection) = event.connection.as_deref() else {
             if let What::Trouble { text } = &event.what {

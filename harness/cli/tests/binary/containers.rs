@@ -47,6 +47,27 @@ fn an_interrupted_run_leaves_no_container() {
 }
 
 #[test]
+fn a_finding_brings_what_the_server_in_the_container_wrote_of_this_session_alone() {
+    if !have_vsftpd() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("results.json");
+    let selector = "server/control/quit-close-notify@engine=rustls,version=1.2";
+    let ran = ran(&["run", selector, "--server", "peer:vsftpd", "--json", json.to_str().unwrap()]);
+    assert_eq!(ran.code, 1, "vsftpd ends without close_notify: {}{}", ran.stdout, ran.stderr);
+    let results: serde_json::Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
+    let address = results["subject"]["address"].as_str().unwrap();
+    assert!(address.starts_with("127.1.") && address.ends_with(":2121") && address != "127.1.0.0:2121", "{address}");
+    let log = &results["results"][0]["server_log"];
+    let lines: Vec<_> = log["lines"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    // The probe's sessions were logged as well, before.
+    assert_eq!(lines.iter().filter(|line| line.contains(" CONNECT: ")).count(), 1, "{lines:#?}");
+    assert!(lines[0].contains(" CONNECT: ") && lines.iter().any(|line| line.contains("\"QUIT\"")), "{lines:#?}");
+    assert_eq!(log["shared"], false);
+}
+
+#[test]
 fn the_list_of_peers_names_their_configurations() {
     let ran = ran(&["peers"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);

@@ -1,7 +1,7 @@
 //! A run that is ended by a signal: its status, and its reports.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Stdio};
 use std::sync::mpsc;
@@ -43,6 +43,64 @@ fn a_signal_while_the_subject_is_looked_at_ends_in_good_order_too() {
     assert_eq!(results["interrupted"], "interrupt");
 }
 
+#[test]
+fn a_signal_while_the_subject_is_looked_at_does_not_break_off_its_session() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sender, asked) = mpsc::channel();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"220 Here\r\n").unwrap();
+        let mut heard = BufReader::new(stream.try_clone().unwrap());
+        loop {
+            let mut line = String::new();
+            heard.read_line(&mut line).unwrap();
+            if line.starts_with("AUTH") {
+                break;
+            }
+            stream.write_all(b"502 Unknown\r\n").unwrap();
+        }
+        sender.send(()).unwrap();
+        // No answer; a reset would be an error here.
+        let mut rest = String::new();
+        heard.read_to_string(&mut rest).map(|_| rest)
+    });
+    let url = format!("ftp://127.0.0.1:{port}");
+    let mut run = command(&["run", "--server", &url, "--insecure"]);
+    let child = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    asked.recv_timeout(PATIENCE).unwrap();
+    let ran = signalled(child, Signal::INT);
+    assert_eq!(ran.code, 130, "{}", ran.stdout);
+    assert_eq!(server.join().unwrap().unwrap(), "QUIT\r\n");
+}
+
+#[test]
+fn a_conversation_that_hangs_is_shown_while_it_hangs() {
+    let server = TurnsSilent::within(CONNECTIONS_OF_THE_PROBE);
+    let mut run = against(&server, &["server/auth/tls-handshake@engine=rustls,version=1.3", "-v"]);
+    server.is_silent();
+    let (sender, shown) = mpsc::channel();
+    let stdout = BufReader::new(run.stdout.take().unwrap());
+    std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    let mut lines = Vec::new();
+    while !lines.last().is_some_and(|line: &String| line.starts_with("  control  C> client_hello")) {
+        // The limit of the handshake is ten seconds: what comes before it comes while the server hangs.
+        let line = shown.recv_timeout(Duration::from_secs(8)).unwrap_or_else(|error| panic!("{error}: {lines:?}"));
+        lines.push(line);
+    }
+    assert!(run.try_wait().unwrap().is_none(), "it waits for the server");
+    let from = lines.iter().position(|line| line.starts_with("server/auth/tls-handshake@")).unwrap();
+    let told: Vec<_> = lines[from + 2..].iter().map(|line| line.chars().take(26).collect::<String>()).collect();
+    assert_eq!(
+        told,
+        ["  control  <S 220 Here", "  control  C> AUTH TLS", "  control  <S 234 Go on", "  control  C> client_hello"]
+    );
+    kill_process(Pid::from_child(&run), Signal::INT).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(130));
+    let rest: Vec<String> = shown.iter().collect();
+    assert!(!rest.iter().any(|line| line.contains("C> AUTH") || line.contains("client_hello")), "once: {rest:?}");
+}
+
 fn against(server: &TurnsSilent, arguments: &[&str]) -> Child {
     let url = format!("ftp://127.0.0.1:{}", server.port);
     let all = [&["run", "--server", &url, "--insecure", "--allow", "intrusive"], arguments].concat();
@@ -62,6 +120,20 @@ struct TurnsSilent {
 
 impl TurnsSilent {
     fn after(talks: usize) -> Self {
+        Self::new(talks, Ok)
+    }
+
+    /// As `after`, but those that it says no more to have been let into a handshake.
+    fn within(talks: usize) -> Self {
+        Self::new(talks, |mut stream| {
+            stream.write_all(b"220 Here\r\n")?;
+            BufReader::new(stream.try_clone()?).read_line(&mut String::new())?;
+            stream.write_all(b"234 Go on\r\n")?;
+            Ok(stream)
+        })
+    }
+
+    fn new(talks: usize, before: fn(TcpStream) -> io::Result<TcpStream>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (sender, silent) = mpsc::channel();
@@ -72,7 +144,7 @@ impl TurnsSilent {
                 if index < talks {
                     std::thread::spawn(move || refuses(stream));
                 } else {
-                    held.push(stream);
+                    held.push(before(stream));
                     // A test that has seen enough listens no more.
                     _ = sender.send(());
                 }

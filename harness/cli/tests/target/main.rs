@@ -5,8 +5,11 @@
 
 #[cfg(feature = "containers")]
 mod container;
+mod front;
+mod left;
 #[path = "../binary/program.rs"]
 #[allow(dead_code, reason = "each test program uses its part")]
 mod program;
 mod reference;
+mod refused;
 mod wrong;

@@ -303,8 +303,9 @@ async fn play(subject: Subject, catalogue: &Catalogue, jobs: usize) -> Result<To
         strict: false,
         baseline: None,
         today: "2026-11-20".to_owned(),
+        live: true,
     };
-    let (_stop, stopped) = watch::channel(false);
+    let (_stop, stopped) = watch::channel(None);
     let mut events = Vec::new();
     run(Arc::new(stage), schedule, stopped, |event| events.push(event.clone())).await;
     Ok(Told::new(&events))

@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::process::{Output, Stdio};
+use std::time::SystemTime;
 
 use tokio::process::Command;
 
@@ -37,6 +38,16 @@ pub(super) async fn output_of(arguments: &[&str]) -> Result<String, ContainerErr
     Err(ContainerError::Docker { command: arguments.first().copied().unwrap_or_default().to_owned(), why })
 }
 
+/// The last lines of a container's output since a moment, and whether there may have been more.
+pub(super) async fn logs_since(id: &str, moment: SystemTime) -> Result<(Vec<u8>, bool), ContainerError> {
+    let since = moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = format!("{}.{:09}", since.as_secs(), since.subsec_nanos());
+    let output = run(&["logs", "--since", &since, "--tail", &MOST_LINES.to_string(), id]).await?;
+    let octets = [output.stdout, output.stderr].concat();
+    let clipped = octets.iter().filter(|octet| **octet == b'\n').count() >= MOST_LINES;
+    Ok((octets, clipped))
+}
+
 pub(super) async fn run(arguments: &[impl AsRef<OsStr>]) -> Result<Output, ContainerError> {
     Command::new(PROGRAM)
         .args(arguments)
@@ -47,6 +58,9 @@ pub(super) async fn run(arguments: &[impl AsRef<OsStr>]) -> Result<Output, Conta
         .await
         .map_err(|error| ContainerError::NoEngine { why: format!("{PROGRAM}: {error}") })
 }
+
+/// Lines of a container's output that are asked for: more than is ever shown.
+const MOST_LINES: usize = 200;
 
 /// podman has no such name unless its own `podman-docker` gives it one; then it is meant.
 const PROGRAM: &str = "docker";

@@ -1,10 +1,13 @@
 //! Starts one container of a peer and keeps it for as long as it is needed. The environment tells the container where
 //! to listen and whom to let in, in the words of the peer's description; certificates and files are mounted read-only.
 
+use std::fs::{File, Permissions};
+use std::io;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use testcontainers::core::{AccessMode, ExecCommand, Mount};
 use testcontainers::runners::AsyncRunner as _;
@@ -16,7 +19,9 @@ use tokio::time::Instant;
 use super::{ContainerError, PeerImage, docker, last_lines, owner};
 use crate::address::ClaimedAddress;
 use crate::greeting::{Greeting, first_line};
+use crate::process::folder::Owned;
 use crate::words::filled_in;
+use crate::written::{LONGEST_SINCE, Mark, Written, length, lines, since};
 
 /// How a peer is to be started.
 #[derive(Debug, Clone)]
@@ -40,7 +45,8 @@ pub struct StartOptions {
     pub certificates: PathBuf,
     /// What the peer serves as `fixtures/`, mounted at `/ftpspec/files`.
     pub files: PathBuf,
-    /// The path of the log inside the container, if it keeps one beside its output.
+    /// The path of the log inside the container, if it keeps one beside its output. A file of ours is mounted there, so
+    /// it must not be renamed; of a path that does not begin with `/` nothing is known.
     pub log: Option<String>,
     /// The reply code of the greeting.
     pub ready: u16,
@@ -99,7 +105,7 @@ pub struct RunningPeer {
     image: PeerImage,
     address: SocketAddr,
     version: Option<String>,
-    log: Option<String>,
+    log: Option<Log>,
     /// Given back after the container is gone.
     _claim: ClaimedAddress,
 }
@@ -131,11 +137,36 @@ impl RunningPeer {
     pub async fn logs(&self) -> Result<String, ContainerError> {
         let mut text = output(&self.container, &self.image).await?;
         if let Some(log) = &self.log {
-            text.push_str(
-                &end_of_file(&self.container, log).await.map_err(|source| container_error(&self.image, source))?,
-            );
+            let (octets, _) = since(&log.path(), 0, LONGEST_LOG).map_err(ContainerError::Log)?;
+            text.push_str(&String::from_utf8_lossy(&octets));
         }
         Ok(text)
+    }
+
+    /// The place to which it has written by now.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        let log = self.log.as_ref().map_or(0, |log| length(&log.path()));
+        Mark { output: 0, log, at: SystemTime::now() }
+    }
+
+    /// The end of what it has written since; what cannot be read is left out.
+    pub async fn written_since(&self, mark: Mark) -> Written {
+        let log = self.log.as_ref().map(|log| since(&log.path(), mark.log, LONGEST_SINCE));
+        let log = log.transpose().ok().flatten().unwrap_or_default();
+        let output = docker::logs_since(self.container.id(), mark.at).await.unwrap_or_default();
+        let ((log, log_clipped), (output, output_clipped)) = (lines(&log.0, log.1), lines(&output.0, output.1));
+        Written { log, output, clipped: log_clipped || output_clipped }
+    }
+
+    /// How it ended, if it has.
+    pub async fn ended(&self) -> Option<String> {
+        if self.container.is_running().await.unwrap_or(true) {
+            return None;
+        }
+        // What a shell tells of a signal: 128 and its number.
+        let code = self.container.exit_code().await.ok().flatten();
+        Some(code.map_or_else(|| "nobody knows how".to_owned(), |code| format!("exit status: {code}")))
     }
 
     /// Removes the container and waits until it is gone.
@@ -161,7 +192,10 @@ pub async fn start(image: &PeerImage, options: &StartOptions) -> Result<RunningP
 
     let claim = ClaimedAddress::any(&[EXPLICIT_PORT, IMPLICIT_PORT]).ok_or(ContainerError::NoAddress)?;
     let address = SocketAddr::from((claim.address(), options.port()));
-    let container = create(image, options, address).await?;
+    // Only a path from the root on can be mounted.
+    let log = options.log.as_deref().filter(|path| path.starts_with('/')).map(Log::make).transpose();
+    let log = log.map_err(ContainerError::Log)?;
+    let container = create(image, options, address, log.as_ref()).await?;
     let greeting = if options.implicit_tls { Greeting::InsideTls } else { Greeting::Clear };
     wait_for_greeting(&container, image, address, greeting, options.ready).await?;
     let version = end_of_file(&container, VERSION_FILE).await.map_err(|source| container_error(image, source))?;
@@ -172,7 +206,7 @@ pub async fn start(image: &PeerImage, options: &StartOptions) -> Result<RunningP
         address,
         // An image that is not of our making has no such file; its version is then found by the probe, or not at all.
         version: (!version.is_empty()).then(|| version.to_owned()),
-        log: options.log.clone(),
+        log,
         _claim: claim,
     })
 }
@@ -181,6 +215,7 @@ async fn create(
     image: &PeerImage,
     options: &StartOptions,
     address: SocketAddr,
+    log: Option<&Log>,
 ) -> Result<ContainerAsync<GenericImage>, ContainerError> {
     let mut request = GenericImage::new(image.repository(), image.tag())
         .with_network("host")
@@ -191,6 +226,9 @@ async fn create(
         .with_mount(read_only(&options.files, "/ftpspec/files"));
     for (name, value) in options.filled_in(address)? {
         request = request.with_env_var(name, value);
+    }
+    if let Some(log) = log {
+        request = request.with_mount(log.mount());
     }
     request.start().await.map_err(|source| container_error(image, source))
 }
@@ -234,9 +272,36 @@ async fn output(container: &ContainerAsync<GenericImage>, image: &PeerImage) -> 
 /// What a file inside the container ends in; nothing if it is not there. Asked of the container itself: what the engine
 /// copies out of one that has just started can lack the newest files (seen with fuse-overlayfs).
 async fn end_of_file(container: &ContainerAsync<GenericImage>, path: &str) -> Result<String, TestcontainersError> {
-    let longest = LONGEST_LOG.to_string();
+    let longest = LONGEST_VERSION.to_string();
     let mut tail = container.exec(ExecCommand::new(["tail", "-c", &longest, path])).await?;
     Ok(String::from_utf8_lossy(&tail.stdout_to_vec().await?).into_owned())
+}
+
+/// A log file of the container's that is a file of ours, mounted where it looks for it: what is added to it can be read
+/// without asking the container, and a mark in it is exact.
+#[derive(Debug)]
+struct Log {
+    /// Its path there.
+    inside: String,
+    folder: Owned,
+}
+
+impl Log {
+    fn make(inside: &str) -> io::Result<Self> {
+        let log = Self { inside: inside.to_owned(), folder: Owned::make()? };
+        let file = File::create(log.path())?;
+        // Whoever the server is inside the container, it is to be written by it.
+        file.set_permissions(Permissions::from_mode(0o666))?;
+        Ok(log)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("server.log")
+    }
+
+    fn mount(&self) -> Mount {
+        Mount::bind_mount(self.path().to_string_lossy(), &self.inside)
+    }
 }
 
 fn read_only(from: &Path, to: &str) -> Mount {
@@ -276,7 +341,10 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(25);
 
 /// Octets. A run's protocol log grows without end; the failure is at its end.
-const LONGEST_LOG: u32 = 1 << 20;
+const LONGEST_LOG: u64 = 1 << 20;
+
+/// Octets. A version is one line.
+const LONGEST_VERSION: u32 = 1 << 10;
 
 /// Written when the image is built.
 const VERSION_FILE: &str = "/ftpspec/version";

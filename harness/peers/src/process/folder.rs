@@ -1,5 +1,5 @@
-//! The folder of one process: what it serves, and what it writes. It goes with its value; what a killed run left is swept
-//! at the next start, and never while its owner lives.
+//! The folder of one process or container: what it serves, and what it writes. It goes with its value; what a killed run
+//! left is swept at the next start, and never while its owner lives.
 
 use std::fs::{self, File};
 use std::io;
@@ -13,23 +13,39 @@ use crate::reference::{FIXTURES_FOLDER, SCRATCH_FOLDER};
 
 /// A folder of our own below the system's temporary one.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(crate) struct Owned {
     folder: TempDir,
     /// Locked for as long as we live: the kernel gives it back, however we end.
     _owner: File,
 }
 
+impl Owned {
+    /// Makes one, where what dead runs left is swept before.
+    pub(crate) fn make() -> io::Result<Self> {
+        let base = std::env::temp_dir();
+        sweep(&base);
+        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&base)?;
+        let owner = own(folder.path())?;
+        Ok(Self { folder, _owner: owner })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// The folder of a process.
+#[derive(Debug)]
+pub(super) struct Folder {
+    folder: Owned,
+}
+
 impl Folder {
     /// Makes one with the fixtures and an empty folder for uploads in it.
     pub(super) fn make() -> Result<Self, ProcessError> {
-        let base = std::env::temp_dir();
-        sweep(&base);
-        let folder = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .tempdir_in(&base)
-            .map_err(|error| ProcessError::io("make a folder in", &base, error))?;
-        let owner = own(folder.path()).map_err(|error| ProcessError::io("lock", folder.path(), error))?;
-        let folder = Self { folder, _owner: owner };
+        let folder =
+            Owned::make().map_err(|error| ProcessError::io("make a folder in", &std::env::temp_dir(), error))?;
+        let folder = Self { folder };
         let [fixtures, scratch] = [FIXTURES_FOLDER, SCRATCH_FOLDER].map(|name| folder.root().join(name));
         for made in [&fixtures, &scratch] {
             fs::create_dir_all(made).map_err(|error| ProcessError::io("make", made, error))?;

@@ -2,13 +2,13 @@
 //! the process says.
 
 use std::io;
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, waitid};
 
 /// A process that is ended when this value is dropped.
 #[derive(Debug)]
@@ -41,10 +41,13 @@ impl Kept {
             let id = Pid::from_child(&child);
             _ = started.send(Ok(id));
             // It stays a zombie until `end`: as long as it is one, nobody else can be given its id, nor that of its group.
-            while waitid(WaitId::Pid(id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
-                .is_err_and(|error| error == rustix::io::Errno::INTR)
-            {}
-            watched.tell();
+            let status = loop {
+                match waitid(WaitId::Pid(id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
+                    Err(rustix::io::Errno::INTR) => {}
+                    status => break status.ok().flatten(),
+                }
+            };
+            watched.tell(&status.map_or_else(|| "nobody knows how".to_owned(), |status| words(&status)));
             Some(child)
         })?;
         let group = told.recv().map_err(|_| io::Error::other("the thread that keeps the process ended"))??;
@@ -52,7 +55,12 @@ impl Kept {
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        *self.ended.lock()
+        self.ended.lock().is_some()
+    }
+
+    /// What tells whether it has ended, and how.
+    pub(super) fn ended(&self) -> Arc<Ended> {
+        Arc::clone(&self.ended)
     }
 
     /// Asks it to end, waits until it does, ends whatever is left of its group, and says how it ended. It blocks for
@@ -62,7 +70,8 @@ impl Kept {
         if !self.has_ended() {
             // That it is gone is no error: it was to go.
             _ = kill_process_group(self.group, Signal::TERM);
-            self.ended.wait(self.grace);
+            // Whether it ended or the time did, what comes next is the same.
+            _ = self.ended.within(self.grace);
         }
         // Its children too, and whatever did not heed: this cannot be ignored.
         _ = kill_process_group(self.group, Signal::KILL);
@@ -76,27 +85,38 @@ impl Drop for Kept {
     }
 }
 
-/// Whether a process has ended, and whoever waits for it.
+/// Whether and how a process has ended, and whoever waits for it.
 #[derive(Debug, Default)]
-struct Ended {
-    has: Mutex<bool>,
+pub(super) struct Ended {
+    how: Mutex<Option<String>>,
     told: Condvar,
 }
 
 impl Ended {
-    fn tell(&self) {
-        *self.lock() = true;
+    fn tell(&self, how: &str) {
+        *self.lock() = Some(how.to_owned());
         self.told.notify_all();
     }
 
-    fn wait(&self, longest: Duration) {
-        // Whether it ended or the time did, what comes next is the same.
-        _ = self.told.wait_timeout_while(self.lock(), longest, |has| !*has);
+    /// How it ended, if it does so in this time. It blocks.
+    pub(super) fn within(&self, longest: Duration) -> Option<String> {
+        let waited = self.told.wait_timeout_while(self.lock(), longest, |how| how.is_none());
+        waited.unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, bool> {
-        self.has.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<String>> {
+        self.how.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How a process ended, in the words of the standard library.
+fn words(status: &WaitIdStatus) -> String {
+    let raw = match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => (code & 0xff) << 8,
+        (_, Some(signal)) => signal,
+        (None, None) => return "nobody knows how".to_owned(),
+    };
+    ExitStatus::from_raw(raw).to_string()
 }
 
 /// If we are killed, which nobody can act upon, the kernel ends the process. Its children are not counted: they lose

@@ -133,6 +133,7 @@ fn is_of_type(rule: &Value, value: &Value) -> bool {
         Some("object") => value.is_object(),
         Some("array") => value.is_array(),
         Some("string") => value.is_string(),
+        Some("boolean") => value.is_boolean(),
         Some("integer") => value.is_i64() || value.is_u64(),
         Some("null") => value.is_null(),
         other => panic!("the check does not know the type {other:?}"),

@@ -1,7 +1,7 @@
 //! One finding, as a person reads it: what was broken, where the scenario asks for it, what was due and what came, the
 //! last lines of the conversation, what that is known as, and the commands that show it again.
 
-use ftpspec_results::{AtFault, Caret, CaseResult, Diagnosis, Evidence, SourceLine};
+use ftpspec_results::{AtFault, Caret, CaseResult, Diagnosis, Evidence, ServerLog, SourceLine};
 
 use super::paint::Paint;
 use super::{Options, summary};
@@ -25,9 +25,19 @@ pub(super) fn render(alike: &[&CaseResult], options: &Options, paint: Paint) -> 
     }
     match &result.evidence {
         Some(evidence) => block.evidence(result, evidence, options),
-        None => block.diagnosis(result, result.diagnosis.as_ref()),
+        None => {
+            block.diagnosis(result, result.diagnosis.as_ref());
+            block.server_log(result.server_log.as_deref());
+        }
     }
     block.out
+}
+
+/// What stands above a server's log: no more than is known of whose lines they are. `cut` says that some are missing.
+pub(crate) fn log_heading(log: &ServerLog, cut: bool) -> String {
+    let end = if cut { "the end of " } else { "" };
+    let whose = if log.shared { " meanwhile (other sessions write to it too)" } else { "" };
+    format!("{end}the server's log{whose}:")
 }
 
 struct Block {
@@ -92,6 +102,7 @@ impl Block {
         if !evidence.also.is_empty() {
             self.labelled("also", &evidence.also.join(", "));
         }
+        self.server_log(result.server_log.as_deref());
         self.gap();
         self.command("again", &evidence.again);
         if let Some(by_hand) = &evidence.by_hand {
@@ -161,6 +172,35 @@ impl Block {
             _ => at_fault.to_string(),
         };
         self.indented(&format!("at fault: {who}"));
+    }
+
+    /// The other side's own words: the last of them, for the cause of a failure is rarely far from it.
+    fn server_log(&mut self, log: Option<&ServerLog>) {
+        let Some(log @ ServerLog { lines, ended, .. }) = log else { return };
+        if lines.is_empty() && ended.is_none() {
+            return;
+        }
+        self.gap();
+        if let Some(how) = ended {
+            self.paragraph(&format!("the server has ended: {how}"));
+        }
+        let from = lines.len().saturating_sub(LINES_OF_A_LOG);
+        if !lines.is_empty() {
+            self.paragraph(&log_heading(log, log.clipped || from > 0));
+        }
+        for line in &lines[from..] {
+            let room = self.columns.saturating_sub(INDENT + 2 * LOG_INDENT);
+            let mut rows = layout::wrap(&escape::line(line), room);
+            if rows.len() > ROWS_OF_A_LINE {
+                // Too long for its row, so that it is clipped, and says so.
+                let rest = rows.split_off(ROWS_OF_A_LINE - 1).join(" ");
+                rows.push(layout::clip(&rest, room));
+            }
+            for (index, row) in rows.iter().enumerate() {
+                let indent = if index == 0 { LOG_INDENT } else { 2 * LOG_INDENT };
+                self.indented(&format!("{:indent$}{row}", ""));
+            }
+        }
     }
 
     /// Text that may come from a peer, as a paragraph; a line feed in it begins a new line.
@@ -238,6 +278,15 @@ const SHORT_LABEL: usize = 8;
 
 /// How many further variants are named: more are a list, and lists stand in the JSON report.
 const MOST_VARIANTS: usize = 6;
+
+/// Lines of the server's log that are shown: the others stand in the JSON report.
+const LINES_OF_A_LOG: usize = 8;
+
+/// Rows of one of them: what a server puts before its words takes half a row by itself.
+const ROWS_OF_A_LINE: usize = 3;
+
+/// Columns before a line of the server's log.
+const LOG_INDENT: usize = 2;
 
 /// How many lines of one text are shown: a reply may be as long as a peer likes, and the whole stands in the evidence.
 const MOST_LINES: usize = 8;

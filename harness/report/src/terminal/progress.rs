@@ -28,6 +28,7 @@ impl Progress {
             RunEvent::ProbeFinished { .. }
             | RunEvent::Trouble { .. }
             | RunEvent::Transcript { .. }
+            | RunEvent::CasePlayed { .. }
             | RunEvent::Interrupted { .. } => {}
         }
     }

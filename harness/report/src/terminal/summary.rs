@@ -102,15 +102,15 @@ pub(super) fn topics(results: &Results, options: &Options, paint: Paint) -> Stri
     out
 }
 
-/// The counts.
+/// The counts; of those that are seldom wanted, such as are not 0: the whole is to fit on a line.
 pub(super) fn last_line(results: &Results, options: &Options, paint: Paint) -> String {
     let Summary { pass, fail, warn, skip, untestable, error, known } = results.summary;
     let errors = if error == 1 { "error" } else { "errors" };
     let time = results.duration_ms.map(|duration| format!(" in {:.1} s", duration as f64 / 1000.0)).unwrap_or_default();
-    let line = format!(
-        "{pass} passed, {fail} failed, {warn} warned, {skip} skipped, {untestable} untestable, {error} {errors}, \
-         {known} known{time}"
-    );
+    let others = [(warn, "warned"), (skip, "skipped"), (untestable, "untestable"), (error, errors), (known, "known")];
+    let others = others.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!(", {count} {what}"));
+    let line = format!("{pass} passed, {fail} failed{}{time}", others.collect::<String>());
+    let line = layout::wrap(&line, options.columns).join("\n");
     let red = results.results.iter().any(|result| result.is_red(options.strict))
         || !(results.stale.is_empty() && results.trouble.is_empty() && results.interrupted.is_none());
     format!("{}\n", if red { paint.pointer(&line) } else { paint.good(&line) })

@@ -1,4 +1,4 @@
-use ftpspec_results::{Caret, SourceLine};
+use ftpspec_results::{Caret, ServerLog, SourceLine};
 use proptest::prelude::*;
 
 use super::*;
@@ -49,6 +49,89 @@ fn a_verbose_run_tells_everything_as_it_happens() {
     let text = report(Options { detail: Detail::Verbose, ..at(80) });
     let (live, _) = text.split_once("\n  FAIL  ").expect("the report follows");
     insta::assert_snapshot!(live);
+}
+
+/// Two conversations at the same time: the events of a run, and what they show.
+#[test]
+fn of_two_conversations_one_goes_on_and_the_other_is_kept_until_it_is_over() {
+    let name = |index: usize| (["server/a", "server/b"][index].to_owned(), String::new());
+    let started = |index| RunEvent::CaseStarted { id: name(index).0, variant: name(index).1, index };
+    let line = |index, line: &str| {
+        let (id, variant) = name(index);
+        RunEvent::Transcript { id, variant, index, line: line.to_owned() }
+    };
+    let over = |index| RunEvent::CasePlayed { id: name(index).0, variant: name(index).1, index };
+    let verdict = |index: usize| {
+        let mut result = sample::case(&name(index).0, "", ftpspec_results::Level::Must, Verdict::Pass, "rfc959#4");
+        result.index = index;
+        RunEvent::CaseFinished(Box::new(result))
+    };
+    let mut terminal = Terminal::new(Vec::new(), Options { detail: Detail::Verbose, ..at(80) });
+    let mut shown = 0;
+    let mut due = |event: RunEvent, added: &str| {
+        terminal.event(&event).expect("memory takes all that is written");
+        let all = String::from_utf8_lossy(&terminal.out).into_owned();
+        assert_eq!(&all[shown..], added, "{event:?}");
+        shown = all.len();
+    };
+    due(started(0), "");
+    due(started(1), "");
+    // Who says something first is not kept waiting by who began first.
+    due(line(1, "b1"), "server/b\n  b1\n");
+    due(line(0, "a1"), "");
+    due(line(1, "b2"), "  b2\n");
+    due(over(1), "");
+    due(verdict(1), "PASS server/b  0.08 s\n\nserver/a\n  a1\n");
+    due(line(0, "a2"), "  a2\n");
+    due(over(0), "");
+    due(verdict(0), "PASS server/a  0.08 s\n");
+}
+
+#[test]
+fn a_run_that_breaks_off_shows_what_was_kept() {
+    let mut events = vec![sample::started()];
+    for index in 0..2 {
+        let (id, variant) = (format!("server/{index}"), String::new());
+        events.push(RunEvent::CaseStarted { id: id.clone(), variant: variant.clone(), index });
+        events.push(RunEvent::Transcript { id, variant, index, line: format!("line {index}") });
+    }
+    events.push(RunEvent::RunFinished { duration_ms: 5, stale: vec![] });
+    let text = run(Options { detail: Detail::Verbose, ..at(80) }, &events);
+    assert!(text.contains("server/0\n  line 0\n\nserver/1\n  line 1\n\n"), "{text}");
+}
+
+#[test]
+fn a_long_line_of_a_conversation_loses_nothing() {
+    let words: Vec<_> = (0..40).map(|word| format!("word{word}")).collect();
+    let long = format!("control  <S 211-{}", words.join(" "));
+    let (id, variant) = ("server/a".to_owned(), String::new());
+    let events = [
+        sample::started(),
+        RunEvent::CaseStarted { id: id.clone(), variant: variant.clone(), index: 0 },
+        RunEvent::Transcript { id, variant, index: 0, line: long.clone() },
+        RunEvent::RunFinished { duration_ms: 5, stale: vec![] },
+    ];
+    let shown = run(Options { detail: Detail::Verbose, ..at(80) }, &events);
+    assert!(widest(&shown) <= 80, "{shown}");
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
+    assert!(words(&shown).contains(&words(&long)), "{shown}");
+    let whole = run(Options { detail: Detail::Verbose, whole_lines: true, ..at(80) }, &events);
+    assert!(whole.contains(&format!("  {long}\n")), "{whole}");
+}
+
+#[test]
+fn the_end_of_a_servers_log_stands_in_a_finding() {
+    let mut result = sample::warned();
+    let log = ServerLog {
+        shared: false,
+        lines: (0..20).map(|line| format!("line {line} {}", "said ".repeat(if line == 19 { 60 } else { 1 }))).collect(),
+        clipped: false,
+        ended: Some("signal: 6 (SIGABRT)".to_owned()),
+    };
+    result.server_log = Some(Box::new(log));
+    let text = block(&result, 80);
+    let (_, below) = text.split_once("        the server has ended").expect("it is told");
+    insta::assert_snapshot!(format!("        the server has ended{below}"));
 }
 
 #[test]
