@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ftpspec_net::Limits;
 use ftpspec_play::{CONTROL, Player};
-use ftpspec_scenario::model::{Act, Capability, Handshake, Level, Login, Script};
+use ftpspec_scenario::model::{Act, Capability, Certificate, Handshake, Level, Login, Script};
 use ftpspec_tls::{Engine, Version};
 use ftpspec_transcript::{Event, What};
 use ftpspec_wire::{Reply, escaped};
@@ -147,7 +147,8 @@ impl Probe {
         }
         let Ok(_permit) = stage.pace.enter(1).await else { return };
         let mut player = self::player(stage, endpoint, version..=version, stage.limits);
-        let login = Login { protect: Some(ftpspec_scenario::model::ProtectionLevel::P), certificate: None };
+        let login =
+            Login { protect: Some(ftpspec_scenario::model::ProtectionLevel::P), certificate: Certificate::Usual };
         match player.play(&vec![Player::step(Act::Login(login))]).await {
             Ok(()) => self.explore(&mut player).await,
             Err(_) => {
@@ -213,7 +214,8 @@ impl Probe {
     async fn look_for_files(&mut self, stage: &Stage, endpoint: &Endpoint) {
         let Ok(_permit) = stage.pace.enter(1).await else { return };
         let mut player = player(stage, endpoint, Version::Tls12..=Version::Tls13, stage.limits);
-        let login = Login { protect: Some(ftpspec_scenario::model::ProtectionLevel::P), certificate: None };
+        let login =
+            Login { protect: Some(ftpspec_scenario::model::ProtectionLevel::P), certificate: Certificate::Usual };
         if player.play(&vec![Player::step(Act::Login(login))]).await.is_ok() {
             self.found = find(&mut player, self.passive()).await;
             let told: Vec<_> =
@@ -243,7 +245,7 @@ impl Probe {
 /// A plain login, or a greeting where nobody can log in: shows that the subject still lives.
 pub(crate) async fn still_lives(stage: &Stage) -> Result<(), String> {
     let Ok(endpoint) = stage.host.endpoint(&[], None).await else { return Err("it cannot be reached".to_owned()) };
-    let login = Login { protect: Some(ftpspec_scenario::model::ProtectionLevel::P), certificate: None };
+    let login = Login { protect: Some(ftpspec_scenario::model::ProtectionLevel::P), certificate: Certificate::Usual };
     let mut player = player(stage, &endpoint, Version::Tls12..=Version::Tls13, stage.limits);
     let steps = match endpoint.user {
         Some(_) if stage.probe.listed => {

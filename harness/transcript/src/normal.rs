@@ -39,7 +39,9 @@ pub fn conversation(events: &[Event], words: &[(String, String)], style: Style, 
         style,
         we_are_client,
         listing: false,
+        download: false,
         quit: false,
+        reset: Vec::new(),
         lines: Vec::new(),
         handshaken: Vec::new(),
         secured: Vec::new(),
@@ -47,6 +49,9 @@ pub fn conversation(events: &[Event], words: &[(String, String)], style: Style, 
     for event in events {
         if let (What::Handshake(_), Some(connection)) = (&event.what, &event.connection) {
             teller.handshaken.push(connection);
+        }
+        if let (What::Rst, By::Peer, Some(connection)) = (&event.what, event.by, &event.connection) {
+            teller.reset.push(connection);
         }
     }
     let ordered = match style {
@@ -130,6 +135,10 @@ struct Teller<'a> {
     we_are_client: bool,
     /// The last transfer command was a listing, whose length is the server's own.
     listing: bool,
+    /// The last transfer command brings octets to the client.
+    download: bool,
+    /// Connections that the peer reset.
+    reset: Vec<&'a str>,
     /// QUIT was sent.
     quit: bool,
     lines: Vec<Line>,
@@ -171,6 +180,7 @@ impl Teller<'_> {
                 } else if matches!(verb.as_str(), "RETR" | "STOR" | "APPE" | "STOU") {
                     self.listing = false;
                 }
+                self.download = self.listing || verb == "RETR" || self.download && !transfers(event);
                 self.quit |= verb == "QUIT";
                 let shown = self.named(line);
                 let clear = if !protected && self.secured.iter().any(|name| name == connection) {
@@ -249,6 +259,10 @@ impl Teller<'_> {
                 };
                 self.open_line(connection, mark, text);
             }
+            // How much of a download arrived before its reset is chance.
+            What::Content { .. } if self.style == Style::Normal && self.download && self.is_cut(connection) => {
+                self.open_line(connection, mark, "octets cut short".to_owned());
+            }
             What::Content { count, protected, .. } => {
                 let count = match (self.style, self.listing, count) {
                     (Style::Normal, true, 1..) => "some".to_owned(),
@@ -267,6 +281,7 @@ impl Teller<'_> {
             | What::CertificateRequest
             | What::Ticket
             | What::KeyUpdate
+            | What::Waiting
             | What::Records { .. }
             | What::Octets { .. }
             | What::Act { .. }
@@ -275,6 +290,11 @@ impl Teller<'_> {
             | What::File { .. }
             | What::RuleFired { .. } => {}
         }
+    }
+
+    /// Whether the peer reset a connection after its handshake.
+    fn is_cut(&self, connection: &str) -> bool {
+        self.reset.contains(&connection) && self.secured.iter().any(|name| name == connection)
     }
 
     fn reply(&self, reply: &Reply) -> String {

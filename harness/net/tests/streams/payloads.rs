@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
-use ftpspec_net::{Act, Broken, Carries, Listener};
+use ftpspec_net::{Act, Broken, Carries, Early, Listener};
 use ftpspec_tls::{Engine, Version};
 use ftpspec_transcript::{By, What};
 use rstest::rstest;
@@ -78,6 +78,61 @@ async fn a_sender_cannot_finish_while_we_hold_and_loses_nothing_when_we_release(
     receiver.hears(&What::CloseNotify).await;
     let due = What::Content { count: payload.len() as u64, sha256: sha256(&payload), protected: true };
     assert_eq!(contents(&receiver, By::Peer), [due]);
+}
+
+/// Records of the file may come in one read with the end of the handshake, and are left alone all the same.
+#[rstest]
+#[tokio::test]
+async fn nothing_behind_a_handshake_that_holds_is_looked_at_before_the_release(
+    #[values(Engine::Rustls, Engine::Openssl)] engine: Engine,
+    #[values(Version::Tls12, Version::Tls13)] version: Version,
+    #[values(0, 1, 12 << 20)] length: usize,
+) {
+    let (ours, theirs) = sockets().await;
+    let (receiver, sender) = (Side::new(ours, Carries::Data), Side::new(theirs, Carries::Data));
+    let (machine, peer) = machines(Seat::Client, engine, version);
+    sender.start_tls(peer).await;
+    let start = Act::StartTls { machine, identity: None, early: Early::GivenToTls };
+    within("an order", receiver.connection.together(vec![Act::HoldBehindHandshake, start]))
+        .await
+        .expect("a fresh connection");
+    receiver.handshake().await;
+    sender.handshake().await;
+    let payload = &large_payload()[..length];
+    let mut sending = tokio::spawn({
+        let (connection, payload) = (sender.connection.clone(), payload.into());
+        async move { connection.act(Act::Payload(payload)).await }
+    });
+    // A stimulus: without the hold the octets would be told by then, and a small file would be over.
+    _ = tokio::time::timeout(Duration::from_millis(200), &mut sending).await;
+    let told = receiver.told(|event| event.by == By::Peer && is_behind_the_handshake(&event.what));
+    assert_eq!((told, receiver.connection.received().octets), (Vec::new(), 0));
+    receiver.act(Act::Release).await;
+    if !sending.is_finished() {
+        assert_eq!(within("the file", sending).await.expect("no panic"), Ok(()));
+    }
+    sender.act(Act::CloseNotify).await;
+    sender.act(Act::Fin).await;
+    receiver.hears(&What::CloseNotify).await;
+    let due = What::Content { count: length as u64, sha256: sha256(payload), protected: true };
+    assert_eq!(contents(&receiver, By::Peer), [due]);
+}
+
+fn is_behind_the_handshake(what: &What) -> bool {
+    matches!(what, What::Octets { .. } | What::Ticket | What::CloseNotify | What::Fin { .. })
+}
+
+/// What fails behind an empty file must not be told as if octets had been sent.
+#[tokio::test]
+async fn an_empty_file_is_no_octets() {
+    let (client, server) = both(Engine::Rustls, Version::Tls13, (Carries::Data, Carries::Data)).await;
+    client.act(Act::Payload([].into())).await;
+    client.end().await;
+    server.hears(&What::Fin { inside_record: false }).await;
+    for side in [&client, &server] {
+        assert_eq!(side.told(|event| matches!(event.what, What::Octets { .. })), []);
+    }
+    assert_eq!(contents(&client, By::Us), []);
 }
 
 #[tokio::test]
