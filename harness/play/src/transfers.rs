@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ftpspec_net::limits::{LARGEST_UPLOAD, MOST_CALLERS};
 use ftpspec_net::{Act as NetAct, Carries, Connection, Listener, Setup};
@@ -193,6 +194,19 @@ impl Player {
         })
     }
 
+    /// Whether the last command already has a final reply that an act has taken: no other will come.
+    fn is_answered(&self, control: &str) -> bool {
+        let taken = self.cursor(control);
+        self.log.look(|events| {
+            let events = &events[..taken.min(events.len())];
+            let last = events.iter().rev().find(|event| {
+                event.connection.as_deref() == Some(control)
+                    && (is_final_reply(event) || event.by == By::Us && matches!(event.what, What::Command { .. }))
+            });
+            last.is_some_and(is_final_reply)
+        })
+    }
+
     /// A transfer is judged only after its final reply is in: what a refusal looks like on the data connection can be an
     /// empty file, and the reply tells.
     pub(crate) async fn after_transfer(
@@ -211,9 +225,9 @@ impl Player {
             && let Ok(control) = self.control()
         {
             let from = self.cursor(control.name());
-            let reply = self
-                .wait_quietly(self.limits.reply, from, |event| is_final_reply(event) || is_end(event, control.name()))
-                .await;
+            let limit = if self.is_answered(control.name()) { Duration::ZERO } else { self.limits.reply };
+            let reply =
+                self.wait_quietly(limit, from, |event| is_final_reply(event) || is_end(event, control.name())).await;
             if let Some(event) = reply {
                 came = format!("{came}; then {}", in_words(&event.what));
             }

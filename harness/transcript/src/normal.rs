@@ -372,6 +372,18 @@ mod tests {
     }
 
     /// The two orders in which a final reply and the end of the data can become readable.
+    fn resumed_handshake() -> Handshake {
+        Handshake {
+            version: "1.3".to_owned(),
+            suite: "TLS_AES_256_GCM_SHA384".to_owned(),
+            resumed: Some("control".to_owned()),
+            server_name: None,
+            certificate: None,
+            client_certificate: "not-asked",
+            identity: None,
+        }
+    }
+
     fn transfer(reply_first: bool) -> Vec<String> {
         let log = Log::new(Instant::now());
         log.call("files/e m p t y.bin", "empty.bin");
@@ -384,16 +396,7 @@ mod tests {
         log.push(Some(&control), By::Us, command("RETR files/e m p t y.bin"));
         log.push(Some(&control), By::Peer, reply(150, "here it comes"));
         log.push(Some(&data), By::Us, What::HandshakeStarted);
-        let handshake = Handshake {
-            version: "1.3".to_owned(),
-            suite: "TLS_AES_256_GCM_SHA384".to_owned(),
-            resumed: Some("control".to_owned()),
-            server_name: None,
-            certificate: None,
-            client_certificate: "not-asked",
-            identity: None,
-        };
-        log.push(Some(&data), By::Us, What::Handshake(Box::new(handshake)));
+        log.push(Some(&data), By::Us, What::Handshake(Box::new(resumed_handshake())));
         if reply_first {
             log.push(Some(&control), By::Peer, reply(226, "done"));
         }
@@ -429,6 +432,27 @@ mod tests {
         control  C> NOOP
         control  <S 200
         ");
+    }
+
+    /// A download of which so much came before the reset; in TLS, or in the place of a handshake.
+    fn reset_download(count: u64, in_tls: bool) -> Vec<String> {
+        let log = Log::new(Instant::now());
+        let data: Arc<str> = Arc::from("data");
+        let line = "RETR large.bin".to_owned();
+        log.push(None, By::Us, What::Command { verb: "RETR".to_owned(), line, protected: true });
+        if in_tls {
+            log.push(Some(&data), By::Us, What::Handshake(Box::new(resumed_handshake())));
+        }
+        log.push(Some(&data), By::Peer, What::Content { count, sha256: String::new(), protected: in_tls });
+        log.push(Some(&data), By::Peer, What::Rst);
+        normal_form(&log, true).into_iter().filter(|line| line.contains("octets")).collect()
+    }
+
+    #[test]
+    fn the_normal_form_does_not_tell_how_much_of_a_download_came_before_its_reset() {
+        assert_eq!(reset_download(0, true), ["data  <S octets cut short, RST"]);
+        assert_eq!(reset_download(0, true), reset_download(70_000, true));
+        assert_eq!(reset_download(0, false), ["data  <S 0 octets in the clear, RST"]);
     }
 
     #[test]
