@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ftpspec_net::Limits;
 use ftpspec_play::{CONTROL, Player};
 use ftpspec_results::Signal;
-use ftpspec_scenario::model::{Act, Capability, Handshake, Level, Login, Script};
+use ftpspec_scenario::model::{Act, Capability, Certificate, Handshake, Level, Login, Script};
 use ftpspec_tls::{Engine, Version};
 use ftpspec_transcript::{Event, What};
 use ftpspec_wire::{Reply, escaped};
@@ -186,7 +186,7 @@ impl Probe {
     }
 
     async fn try_login(&mut self, player: &mut Player) -> Ending {
-        let login = Login { protect: Some(ftpspec_scenario::model::ProtectionLevel::P), certificate: None };
+        let login = Login { protect: Some(ftpspec_scenario::model::ProtectionLevel::P), certificate: Certificate::Usual };
         match player.play(&vec![Player::step(Act::Login(login))]).await {
             Ok(()) => self.explore(player).await,
             Err(_) => {
@@ -258,7 +258,7 @@ impl Probe {
     }
 
     async fn find_files(&mut self, player: &mut Player) -> Ending {
-        let login = Login { protect: Some(ftpspec_scenario::model::ProtectionLevel::P), certificate: None };
+        let login = Login { protect: Some(ftpspec_scenario::model::ProtectionLevel::P), certificate: Certificate::Usual };
         if player.play(&vec![Player::step(Act::Login(login))]).await.is_ok() {
             self.found = find(player, self.passive()).await;
             let told: Vec<_> =
@@ -311,7 +311,7 @@ async fn leave(player: Player, ending: Result<Ending, Signal>) -> Result<(), Unp
 /// A plain login, or a greeting where nobody can log in: shows that the subject still lives.
 pub(crate) async fn still_lives(stage: &Stage, stop: &mut Stop) -> Result<(), String> {
     let Ok(endpoint) = stage.host.endpoint(&[], None).await else { return Err("it cannot be reached".to_owned()) };
-    let login = Login { protect: Some(ftpspec_scenario::model::ProtectionLevel::P), certificate: None };
+    let login = Login { protect: Some(ftpspec_scenario::model::ProtectionLevel::P), certificate: Certificate::Usual };
     let mut player = player(stage, &endpoint, Version::Tls12..=Version::Tls13, stage.limits);
     let steps = match endpoint.user {
         Some(_) if stage.probe.listed => {

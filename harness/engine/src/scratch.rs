@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ftpspec_play::Player;
-use ftpspec_scenario::model::{Act, Level, Login};
+use ftpspec_scenario::model::{Act, Certificate, Level, Login};
 use ftpspec_tls::{Engine, Version};
 use ftpspec_transcript::{By, Event, What};
 use ftpspec_wire::Reply;
@@ -63,7 +63,7 @@ async fn remove(stage: &Stage, paths: &[String]) -> Result<Vec<String>, String> 
     let Ok(endpoint) = stage.host.endpoint(&[], None).await else { return Err("it cannot be reached".to_owned()) };
     let seat = seat(&endpoint, Engine::Openssl, Version::Tls12..=Version::Tls13);
     let mut player = stage.player(seat, &endpoint, Level::Must, stage.limits);
-    let login = Login { protect: None, certificate: None };
+    let login = Login { protect: None, certificate: Certificate::Usual };
     if player.play(&vec![Player::step(Act::Login(login))]).await.is_err() {
         player.part(false).await;
         return Err("no session came about".to_owned());

@@ -9,7 +9,7 @@ use ftpspec_net::Limits;
 use ftpspec_peers::reference::ReferenceServer;
 use ftpspec_play::{ClientSeat, Player, Seat, Setting, Stop};
 use ftpspec_results::{CaseResult, Diagnosis as ToldDiagnosis, Verdict};
-use ftpspec_scenario::model::{Effects, Level, Role, Scenario, Variant};
+use ftpspec_scenario::model::{Effects, Level, Role, Scenario, Variant, Why};
 use ftpspec_scenario::{Catalogue, variables};
 use ftpspec_tls::{Engine, Version};
 use ftpspec_transcript::{By, Event, Following, Log, What, normal_form};
@@ -270,7 +270,11 @@ impl Stage {
                     let place = ftpspec_transcript::Place::default();
                     let due = format!("the whole conversation in {:?}", self.limits.variant);
                     let (came, level) = ("it was not over".to_owned(), variant.level.word());
-                    log.push(None, By::Us, What::Unmet { act: "variant", why: "timeout", due, came, level, place });
+                    log.push(
+                        None,
+                        By::Us,
+                        What::Unmet { act: "variant", why: Why::Timeout.word(), due, came, level, place },
+                    );
                 }
             }
             player.part(met).await;

@@ -26,6 +26,10 @@ const CHANCE: &[(&str, &str)] = &[
     // The stranger is turned away on one connection while 150 comes on the other; we go on at the first of them.
     ("reference", "server/data/foreign-source-address"),
     ("proftpd", "server/data/foreign-source-address"),
+    // How much of the file was out when our end was read.
+    ("reference", "server/data/download-closed-early"),
+    ("vsftpd", "server/data/download-closed-early"),
+    ("proftpd", "server/data/download-closed-early"),
     // vsftpd and ProFTPD read the clear octets as TLS, say so in the clear, and reset: what is read first is chance.
     ("vsftpd", "server/auth/pipelined-command-after-auth"),
     ("proftpd", "server/auth/pipelined-command-after-auth"),

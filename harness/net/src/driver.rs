@@ -64,6 +64,10 @@ pub(crate) struct Driver {
     /// Our FIN is in the log; the socket follows once everything is out.
     fin_told: bool,
     held: bool,
+    /// The end of the handshake holds the connection.
+    holds_behind_handshake: bool,
+    /// That something waits while it is held was told.
+    waiting_told: bool,
     /// Nothing has said yet whether TLS or plaintext is due: octets wait in the socket.
     undecided: bool,
     mute: bool,
@@ -160,6 +164,8 @@ impl Driver {
             we_began_to_end: false,
             fin_told: false,
             held: false,
+            holds_behind_handshake: false,
+            waiting_told: false,
             // A client's ClientHello may come before the server's script gets to its handshake.
             undecided: carries == Carries::Data,
             mute: false,
@@ -177,8 +183,10 @@ impl Driver {
     pub(crate) async fn run(mut self) {
         let mut chunk = vec![0; READ_CHUNK];
         let mut more_waits = false;
+        let mut first = [0];
         loop {
             self.pump();
+            self.tell_cut_records_that_wait();
             self.flush();
             if self.read_ended && self.write_ended {
                 break;
@@ -199,6 +207,7 @@ impl Driver {
                     Ok(()) => more_waits = self.read(&mut chunk),
                     Err(_) => self.reset(),
                 },
+                waits = self.socket.peek(&mut first), if self.held && !self.waiting_told => self.something_waits(waits),
                 // Whether it was octets or a payload's next part that waited, pumping sends it.
                 ready = self.socket.writable(), if self.has_output() => if ready.is_err() {
                     self.reset();

@@ -90,6 +90,8 @@ pub enum Act {
     },
     /// Stops reading.
     Hold,
+    /// Stops reading the moment the next handshake is done: no record behind it is looked at before a `Release`.
+    HoldBehindHandshake,
     /// Reads again.
     Release,
     /// Is not polite any more.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ftpspec_net::{Act as NetAct, Connection};
-use ftpspec_scenario::model::{Act, By as PatternBy, EventKind, Leaf, Name, Pattern, Place, Script, Template};
+use ftpspec_scenario::model::{Act, By as PatternBy, EventKind, Leaf, Name, Pattern, Place, Script, Template, Why};
 use ftpspec_transcript::{By, Event, What};
 
 use crate::pattern::matches;
@@ -60,7 +60,7 @@ impl Player {
             Act::Within { limit, script } => match tokio::time::timeout(*limit, self.play(script)).await {
                 Ok(result) => result,
                 Err(_) => {
-                    Err(self.unmet("within", "timeout", &format!("all this in {limit:?}"), "not all of it", place))
+                    Err(self.unmet("within", Why::Timeout, &format!("all this in {limit:?}"), "not all of it", place))
                 }
             },
             Act::Leaf(leaf, text) => self.conclude(*leaf, text, place),
@@ -105,7 +105,7 @@ impl Player {
         }
         match connection.act(act).await {
             Ok(()) => Ok(()),
-            Err(broken) => Err(self.unmet(word, "closed", "an open connection", &broken.to_string(), place)),
+            Err(broken) => Err(self.unmet(word, Why::Closed, "an open connection", &broken.to_string(), place)),
         }
     }
 
@@ -135,7 +135,7 @@ impl Player {
             None => Ok(()),
             Some(event) => {
                 let due = format!("silence for {lasts:?}");
-                Err(self.unmet("silence", "octets-came", &due, &in_words(&event.what), place))
+                Err(self.unmet("silence", Why::OctetsCame, &due, &in_words(&event.what), place))
             }
         }
     }
@@ -169,14 +169,14 @@ impl Player {
         let waited = self.wait(limit, &words, from, |event| told(event).is_some() || ends(event)).await?;
         let event = match waited {
             Waited::Event(event) => event,
-            Waited::TimedOut => return Err(self.unmet("await", "timeout", &words, "nothing", place)),
+            Waited::TimedOut => return Err(self.unmet("await", Why::Timeout, &words, "nothing", place)),
         };
         match told(&event) {
             Some(at) => {
                 self.consume(&places[at], &event);
                 Box::pin(self.play(&branches[at].1)).await
             }
-            None => Err(self.unmet("await", "closed", &words, &in_words(&event.what), place)),
+            None => Err(self.unmet("await", Why::Closed, &words, &in_words(&event.what), place)),
         }
     }
 
@@ -207,7 +207,7 @@ impl Player {
                 Err(stop) => return Err(stop),
             }
         }
-        Err(self.unmet("either", "failed", "one of the alternatives", "none", place))
+        Err(self.unmet("either", Why::Failed, "one of the alternatives", "none", place))
     }
 }
 

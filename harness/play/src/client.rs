@@ -8,13 +8,14 @@ use std::sync::Arc;
 use ftpspec_net::limits::KEPT_OF_DATA;
 use ftpspec_net::{Act as NetAct, Carries, Connection, Early, Setup};
 use ftpspec_scenario::model::{
-    Act, Connect, ConnectTo, Handshake, Leaf, Login, Passive, Place, ProtectionLevel, ReplyMatch, Resume, Step,
-    Template,
+    Act, Certificate, Connect, ConnectTo, Handshake, Leaf, Login, Passive, Place, ProtectionLevel, ReplyMatch, Resume,
+    Step, Template, Why,
 };
 use ftpspec_tls::{ClientContext, ClientSettings, Engine, Identity, Machine, Sessions, TlsError, Trust, Version};
 use ftpspec_transcript::{By, Event, Secret, What};
 use ftpspec_wire::{CodePattern, Reply, parse_epsv_reply, parse_pasv_reply};
 
+use crate::handshakes::begin;
 use crate::waiting::{in_words, is_end};
 use crate::{CONTROL, DATA, Player, Seat, Stop, log_place};
 
@@ -51,14 +52,14 @@ struct Session {
     /// What its handshakes left behind, for its data connections.
     tls: Sessions,
     /// Its client certificate.
-    certificate: Option<String>,
+    certificate: Certificate,
     /// Where the last PASV or EPSV led.
     passive: Option<SocketAddr>,
 }
 
 impl Session {
     fn new(name: &str) -> Self {
-        Self { tls: Sessions::new(name), certificate: None, passive: None }
+        Self { tls: Sessions::new(name), certificate: Certificate::Usual, passive: None }
     }
 }
 
@@ -146,13 +147,15 @@ impl ClientSeat {
         data: bool,
         handshake: &Handshake,
     ) -> Result<(Box<dyn Machine>, Option<String>), MachineError> {
-        let of_session = self.session(session).certificate.clone();
-        let certificate = handshake.certificate.clone().or(of_session).or_else(|| self.certificate.clone());
         if !data {
             // A new control handshake begins with nothing to resume.
-            let fresh = Session { certificate: certificate.clone(), ..Session::new(session) };
-            self.sessions.insert(session.to_owned(), fresh);
+            let certificate = match &handshake.certificate {
+                Certificate::Usual => self.session(session).certificate.clone(),
+                said => said.clone(),
+            };
+            self.sessions.insert(session.to_owned(), Session { certificate, ..Session::new(session) });
         }
+        let certificate = self.certificate_for(session, handshake);
         if !self.contexts.contains_key(&certificate) {
             let context = self.context(certificate.as_ref())?;
             self.contexts.insert(certificate.clone(), context);
@@ -167,6 +170,19 @@ impl ClientSeat {
         let offer = self.session(handshake.offers.as_deref().unwrap_or(session)).tls.clone();
         let machine = self.contexts[&certificate].connect_offering(&offer, &into, resume)?;
         Ok((machine, certificate))
+    }
+
+    /// The client certificate of a handshake: what it says, else what its session has, else the one that we were given.
+    fn certificate_for(&mut self, session: &str, handshake: &Handshake) -> Option<String> {
+        let of_session = self.session(session).certificate.clone();
+        for said in [&handshake.certificate, &of_session] {
+            match said {
+                Certificate::Usual => {}
+                Certificate::None => return None,
+                Certificate::Named(name) => return Some(name.clone()),
+            }
+        }
+        self.certificate.clone()
     }
 
     fn context(&self, certificate: Option<&String>) -> Result<ClientContext, MachineError> {
@@ -233,7 +249,7 @@ impl Player {
             Err(_) => format!("no answer in {:?}", self.limits.connect),
         };
         self.log.push(Some(&name), By::Us, What::ConnectFailed { to, why: failed.clone() });
-        let failed = Err(self.unmet("connect", "failed", &format!("a TCP connection to {to}"), &failed, place));
+        let failed = Err(self.unmet("connect", Why::Failed, &format!("a TCP connection to {to}"), &failed, place));
         // Whoever is not there has broken nothing that a scenario asks about.
         if connect.to == ConnectTo::Control { self.as_prerequisite("connect", failed, place) } else { failed }
     }
@@ -282,7 +298,7 @@ impl Player {
             let due = "TLS, for the password";
             return Err(self.unmet(
                 "send",
-                "closed",
+                Why::Closed,
                 due,
                 "close_notify, and nothing of TLS behind it",
                 Place::default(),
@@ -369,7 +385,7 @@ impl Player {
         }
         let seat = self.client()?;
         let Some(user) = seat.user.clone() else {
-            return Err(self.unmet("login", "failed", "a user to log in as", "none was given", place));
+            return Err(self.unmet("login", Why::Failed, "a user to log in as", "none was given", place));
         };
         let password = seat.password.clone();
         self.send_line(format!("USER {user}").into_bytes()).await?;
@@ -378,7 +394,7 @@ impl Player {
             self.send_line(format!("PASS {}", password.reveal()).into_bytes()).await?;
             self.expect_reply(230, place).await?;
         } else if reply.class() != 2 {
-            return Err(self.unmet("login", "code", "331 or 230", &line(&reply), place));
+            return Err(self.unmet("login", Why::Code, "331 or 230", &line(&reply), place));
         }
         if let Some(level) = login.protect {
             self.ask("PBSZ 0", 200, place).await?;
@@ -406,7 +422,7 @@ impl Player {
         if reply.class() == 2 {
             Ok(reply)
         } else {
-            Err(self.unmet("reply", "code", "220", &line(&reply), Place::default()))
+            Err(self.unmet("reply", Why::Code, "220", &line(&reply), Place::default()))
         }
     }
 
@@ -447,7 +463,7 @@ impl Player {
                 address.port()
             }),
             229 => parse_epsv_reply(&text),
-            _ => return Err(self.unmet("passive", "code", "227 or 229", &line(&reply), place)),
+            _ => return Err(self.unmet("passive", Why::Code, "227 or 229", &line(&reply), place)),
         };
         match port {
             Ok(port) => {
@@ -457,12 +473,12 @@ impl Player {
                     None => Ok(()),
                     Some(range) => {
                         let due = format!("a port from {} to {}, both included", range.start(), range.end());
-                        Err(self.unmet("passive", "out-of-range", &due, &port.to_string(), place))
+                        Err(self.unmet("passive", Why::OutOfRange, &due, &port.to_string(), place))
                     }
                 }
             }
             Err(error) => {
-                Err(self.unmet("passive", "malformed", "an address", &format!("{}: {error}", line(&reply)), place))
+                Err(self.unmet("passive", Why::Malformed, "an address", &format!("{}: {error}", line(&reply)), place))
             }
         }
     }
@@ -488,8 +504,8 @@ impl Player {
         let from = self.log.len();
         let start = NetAct::StartTls { machine, identity: identity.clone(), early: Early::GivenToTls };
         let due = "a finished TLS handshake";
-        if let Err(broken) = connection.act(start).await {
-            return Err(self.after_transfer(name, "handshake", "closed", due, &broken.to_string(), place).await);
+        if let Err(broken) = begin(connection, handshake, start).await {
+            return Err(self.after_transfer(name, "handshake", Why::Closed, due, &broken.to_string(), place).await);
         }
         if handshake.only_begins {
             return Ok(());
@@ -517,18 +533,18 @@ impl Player {
         let resumed = done.resumed.is_some();
         if demands.resumed == Some(true) && !resumed {
             let due = "the control connection's session, resumed";
-            return Err(self.after_transfer(name, "handshake", "not-resumed", due, "a full handshake", place).await);
+            return Err(self.after_transfer(name, "handshake", Why::NotResumed, due, "a full handshake", place).await);
         }
         if demands.resumed == Some(false) && resumed {
             let due = "a full handshake";
-            return Err(self.after_transfer(name, "handshake", "resumed", due, "a resumed session", place).await);
+            return Err(self.after_transfer(name, "handshake", Why::Resumed, due, "a resumed session", place).await);
         }
         if let Some(identity) = &demands.identity {
             let shown = done.client_certificate == ftpspec_tls::ClientCertificateUse::Sent;
             if certificate != Some(identity) || !(shown || resumed) {
                 let due = format!("the certificate {identity}, or a resumption of the session that carried it");
                 let came = format!("a full handshake in which no certificate was asked for (ours is {certificate:?})");
-                return Err(self.after_transfer(name, "handshake", "identity", &due, &came, place).await);
+                return Err(self.after_transfer(name, "handshake", Why::Identity, &due, &came, place).await);
             }
         }
         Ok(())

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ftpspec_net::{Act as NetAct, Connection};
-use ftpspec_scenario::model::{Handshake, Name, Place};
+use ftpspec_net::{Act as NetAct, Broken, Connection};
+use ftpspec_scenario::model::{Handshake, Name, Place, Why};
 use ftpspec_transcript::{By, Event, What};
 use ftpspec_wire::Reply;
 
@@ -43,10 +43,10 @@ impl Player {
         let machine = side.machine(data).map_err(Stop::Trouble)?;
         let from = self.log.len();
         let early = if data { ftpspec_net::Early::GivenToTls } else { side.early() };
-        let started = connection.act(NetAct::StartTls { machine, identity: None, early }).await;
+        let started = begin(connection, handshake, NetAct::StartTls { machine, identity: None, early }).await;
         let failure = match started {
             Ok(()) => self.wait_for_handshake(connection.name(), name, from).await?.err(),
-            Err(broken) => Some(("closed", broken.to_string())),
+            Err(broken) => Some((Why::Closed, broken.to_string())),
         };
         if let Some((why, came)) = failure {
             if let Some(otherwise) = &handshake.otherwise {
@@ -58,7 +58,7 @@ impl Player {
                 _ = connection.act(NetAct::Fin).await;
                 self.refuse(side.reply(522)).await?;
             } else {
-                if why == "plaintext" {
+                if why == Why::Plaintext {
                     // 4217 §10.1: where TLS never began, an unprotected 421 and the end.
                     let reply = side.reply(421);
                     self.log_answer(connection, &reply);
@@ -97,7 +97,7 @@ impl Player {
         full: &Arc<str>,
         name: &str,
         from: usize,
-    ) -> Result<Result<(), (&'static str, String)>, Stop> {
+    ) -> Result<Result<(), (Why, String)>, Stop> {
         let data = !self.is_control(name) && matches!(self.seat, Seat::Client(_));
         let control = self.connection(&self.session).map_or(from, |control| self.cursor(control.name()).max(from));
         let is_it = |event: &Event| {
@@ -110,7 +110,7 @@ impl Player {
         };
         let event = match self.wait(self.limits.handshake, "handshake", from, is_it).await? {
             Waited::Event(event) => event,
-            Waited::TimedOut => return Ok(Err(("timeout", "nothing".to_owned()))),
+            Waited::TimedOut => return Ok(Err((Why::Timeout, "nothing".to_owned()))),
         };
         let mut event = event;
         if matches!(event.what, What::Reply { .. }) {
@@ -139,12 +139,12 @@ impl Player {
             .await;
         let told = cause.as_ref().unwrap_or(&event);
         let why = match &told.what {
-            What::Alert { .. } => "alert",
-            What::Plaintext { .. } => "plaintext",
-            What::Fin { .. } | What::HandshakeFailed { why: "ended", .. } => "closed",
-            What::Rst => "reset",
-            What::Reply { .. } => "code",
-            _ => "failed",
+            What::Alert { .. } => Why::Alert,
+            What::Plaintext { .. } => Why::Plaintext,
+            What::Fin { .. } | What::HandshakeFailed { why: "ended", .. } => Why::Closed,
+            What::Rst => Why::Reset,
+            What::Reply { .. } => Why::Code,
+            _ => Why::Failed,
         };
         Ok(Err((why, in_words(&told.what))))
     }
@@ -154,7 +154,7 @@ impl Player {
         let connection = self.named(on)?;
         let full = Arc::clone(connection.name());
         if let Err(broken) = connection.act(NetAct::Clear).await {
-            return Err(self.unmet("clear", "closed", "close_notify both ways", &broken.to_string(), place));
+            return Err(self.unmet("clear", Why::Closed, "close_notify both ways", &broken.to_string(), place));
         }
         if let Seat::Server(side) = &self.seat {
             // The next thing that comes, close_notify or a clear command, is read when it comes.
@@ -176,12 +176,18 @@ impl Player {
         match self.wait(self.limits.clear, "close_notify", handshake.unwrap_or(0), is_it).await? {
             Waited::Event(event) if event.what == What::CloseNotify => Ok(()),
             Waited::Event(event) => {
-                let why = if matches!(event.what, What::Plaintext { .. }) { "plaintext" } else { "closed" };
+                let why = if matches!(event.what, What::Plaintext { .. }) { Why::Plaintext } else { Why::Closed };
                 Err(self.unmet("clear", why, due, &in_words(&event.what), place))
             }
-            Waited::TimedOut => Err(self.unmet("clear", "timeout", due, "nothing", place)),
+            Waited::TimedOut => Err(self.unmet("clear", Why::Timeout, due, "nothing", place)),
         }
     }
+}
+
+/// Starts TLS; a hold behind it is ordered in the same breath, so that nothing can come in between.
+pub(crate) async fn begin(connection: &Connection, handshake: &Handshake, start: NetAct) -> Result<(), Broken> {
+    let hold = handshake.then_holds.then_some(NetAct::HoldBehindHandshake);
+    connection.together(hold.into_iter().chain([start]).collect()).await
 }
 
 /// How long a data connection is still watched once its transfer has been refused on the control connection: what the

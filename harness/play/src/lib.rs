@@ -19,7 +19,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use ftpspec_net::{Connection, Limits, Names};
-use ftpspec_scenario::model::{Level, Name, Place, Script};
+use ftpspec_scenario::model::{Level, Name, Place, Script, Why};
 use ftpspec_transcript::{By, Log, What};
 
 pub use client::ClientSeat;
@@ -203,11 +203,15 @@ impl Player {
     }
 
     /// Logs a demand that was not met, and gives the stop.
-    pub(crate) fn unmet(&self, act: &'static str, why: &'static str, due: &str, came: &str, place: Place) -> Stop {
+    pub(crate) fn unmet(&self, act: &'static str, why: Why, due: &str, came: &str, place: Place) -> Stop {
         if !self.trying {
             let level = self.level.word();
             let (due, came) = (due.to_owned(), came.to_owned());
-            self.log.push(None, By::Us, What::Unmet { act, why, due, came, level, place: log_place(place) });
+            self.log.push(
+                None,
+                By::Us,
+                What::Unmet { act, why: why.word(), due, came, level, place: log_place(place) },
+            );
         }
         Stop::Unmet
     }

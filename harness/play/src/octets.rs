@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ftpspec_net::{Act as NetAct, Connection};
 use ftpspec_scenario::filler;
-use ftpspec_scenario::model::{Act, Name, Payload, Place, Script, Template};
+use ftpspec_scenario::model::{Act, Name, Payload, Place, Script, Template, Why};
 use ftpspec_transcript::{By, What};
 use ftpspec_wire::{eprt_argument, pasv_digits};
 
@@ -72,7 +72,7 @@ impl Player {
         let act = self.plain_act(&connection, octets);
         match connection.act(act).await {
             Ok(()) => Ok(()),
-            Err(broken) => Err(self.unmet("plain", "closed", "an open connection", &broken.to_string(), place)),
+            Err(broken) => Err(self.unmet("plain", Why::Closed, "an open connection", &broken.to_string(), place)),
         }
     }
 
@@ -123,7 +123,11 @@ impl Player {
         for step in script {
             let on = match &step.act {
                 Act::Send(_) | Act::Answer(_) => Some(self.session.clone()),
-                Act::Plain { on, .. } | Act::CloseNotify(on) | Act::Fin(on) | Act::Clear(on) => on.clone(),
+                Act::Plain { on, .. }
+                | Act::KeyUpdate { on, .. }
+                | Act::CloseNotify(on)
+                | Act::Fin(on)
+                | Act::Clear(on) => on.clone(),
                 _ => return Err(Stop::Trouble("`together` holds acts that produce octets".to_owned())),
             };
             let named = self.named(on.as_ref())?;
@@ -145,6 +149,7 @@ impl Player {
                     let octets = self.payload(octets)?.to_vec();
                     self.plain_act(&named, octets)
                 }
+                Act::KeyUpdate { request, .. } => NetAct::KeyUpdate { request: *request },
                 Act::CloseNotify(_) => NetAct::CloseNotify,
                 Act::Clear(_) => NetAct::Clear,
                 _ => NetAct::Fin,
@@ -154,7 +159,7 @@ impl Player {
         let Some(connection) = connection else { return Ok(()) };
         match connection.together(acts).await {
             Ok(()) => Ok(()),
-            Err(broken) => Err(self.unmet("together", "closed", "an open connection", &broken.to_string(), place)),
+            Err(broken) => Err(self.unmet("together", Why::Closed, "an open connection", &broken.to_string(), place)),
         }
     }
 }

@@ -49,6 +49,7 @@ fn kind_matches(pattern: &Pattern, event: &Event, unasked: &[usize]) -> bool {
         | (EventKind::HandshakeStarted, What::HandshakeStarted)
         | (EventKind::CertificateRequest, What::CertificateRequest)
         | (EventKind::Ticket, What::Ticket)
+        | (EventKind::Waiting, What::Waiting)
         | (EventKind::CloseNotify | EventKind::End, What::CloseNotify)
         | (EventKind::Fin | EventKind::Close | EventKind::End, What::Fin { .. })
         | (EventKind::Rst | EventKind::Close | EventKind::End, What::Rst)

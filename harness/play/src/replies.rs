@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ftpspec_net::{Act as NetAct, Connection};
-use ftpspec_scenario::model::{Answer, Leaf, Place, ReplyKey, ReplyMatch, Script};
+use ftpspec_scenario::model::{Answer, Leaf, Place, ReplyKey, ReplyMatch, Script, Why};
 use ftpspec_transcript::{By, Event, What};
 use ftpspec_wire::{CodePattern, Reply, listed_codes};
 
@@ -50,7 +50,7 @@ impl Player {
             acts.insert(0, NetAct::DropEarly);
         }
         if let Err(broken) = control.together(acts).await {
-            return Err(self.unmet("answer", "closed", "an open connection", &broken.to_string(), place));
+            return Err(self.unmet("answer", Why::Closed, "an open connection", &broken.to_string(), place));
         }
         if let Seat::Server(side) = &self.seat {
             side.answered(reply.code);
@@ -78,7 +78,7 @@ impl Player {
         };
         let event = match self.wait(limit, of, from, is_it).await? {
             Waited::Event(event) => event,
-            Waited::TimedOut => return Err(self.unmet(act, "timeout", due, "nothing", place)),
+            Waited::TimedOut => return Err(self.unmet(act, Why::Timeout, due, "nothing", place)),
         };
         let why = match &event.what {
             What::Reply { reply, .. } => {
@@ -86,11 +86,11 @@ impl Player {
                 self.consume(&full, &event);
                 return Ok(reply);
             }
-            What::Malformed { .. } => "malformed",
-            What::Alert { .. } => "alert",
-            What::Plaintext { .. } => "plaintext",
-            What::Rst => "reset",
-            _ => "closed",
+            What::Malformed { .. } => Why::Malformed,
+            What::Alert { .. } => Why::Alert,
+            What::Plaintext { .. } => Why::Plaintext,
+            What::Rst => Why::Reset,
+            _ => Why::Closed,
         };
         Err(self.unmet(act, why, due, &in_words(&event.what), place))
     }
@@ -106,13 +106,13 @@ impl Player {
                 Ok(())
             }
             ReplyMatch::Exact(_) | ReplyMatch::Like(_) => {
-                let unmet = Err(self.unmet("reply", "code", &words, &line(&reply), place));
+                let unmet = Err(self.unmet("reply", Why::Code, &words, &line(&reply), place));
                 // 959 §5.4 lets a server be busy: nothing is learnt about what is asked for behind the greeting.
                 if greeting && reply.code == 421 { self.as_prerequisite("reply", unmet, place) } else { unmet }
             }
             ReplyMatch::Branches(branches) => match branch(branches, reply.code) {
                 Some(script) => Box::pin(self.play(script)).await,
-                None => Err(self.unmet("reply", "code", &words, &line(&reply), place)),
+                None => Err(self.unmet("reply", Why::Code, &words, &line(&reply), place)),
             },
         }
     }

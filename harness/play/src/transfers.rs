@@ -2,12 +2,13 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ftpspec_net::limits::{LARGEST_UPLOAD, MOST_CALLERS};
 use ftpspec_net::{Act as NetAct, Carries, Connection, Listener, Setup};
-use ftpspec_scenario::model::{End, Name, Payload, Place, Receive, Template};
+use ftpspec_scenario::model::{End, FileDue, Name, Payload, Place, Receive, Template, Why};
 use ftpspec_transcript::{By, Event, What};
-use ftpspec_wire::{eprt_argument, pasv_digits};
+use ftpspec_wire::{eprt_argument, escaped, pasv_digits};
 use sha2::{Digest, Sha256};
 
 use tokio::sync::mpsc;
@@ -75,7 +76,7 @@ impl Player {
         };
         let Ok(Some(socket)) = tokio::time::timeout(limit, theirs).await else {
             let due = format!("a connection from {peer}");
-            return Err(self.after_transfer(DATA, "accept", "timeout", &due, "none", place).await);
+            return Err(self.after_transfer(DATA, "accept", Why::Timeout, &due, "none", place).await);
         };
         let name = self.next_name(DATA);
         let cursor = self.log.len();
@@ -115,7 +116,7 @@ impl Player {
             Ok(Err(_)) | Err(_) => self
                 .refuse(side.reply(425))
                 .await
-                .and_then(|()| Err(self.unmet("accept", "timeout", "a data connection", "none", place))),
+                .and_then(|()| Err(self.unmet("accept", Why::Timeout, "a data connection", "none", place))),
         }
     }
 
@@ -130,8 +131,8 @@ impl Player {
         let delivered = tokio::time::timeout(self.limits.data * 4, connection.act(NetAct::Payload(octets))).await;
         let (why, came) = match delivered {
             Ok(Ok(())) => return Ok(()),
-            Ok(Err(broken)) => ("closed", broken.to_string()),
-            Err(_) => ("timeout", "not all were read".to_owned()),
+            Ok(Err(broken)) => (Why::Closed, broken.to_string()),
+            Err(_) => (Why::Timeout, "not all were read".to_owned()),
         };
         if let Seat::Server(side) = &self.seat {
             let reply = side.reply(426);
@@ -166,10 +167,44 @@ impl Player {
             }
             return Ok(());
         }
-        match seen.shortcoming(receive, ended == Waited::TimedOut) {
+        let file = match &receive.file {
+            Some(FileDue::Fixture(name)) => fixture::content(name),
+            Some(FileDue::AskedFor) => self.asked_for(),
+            None => None,
+        };
+        match seen.shortcoming(receive, file.as_deref(), ended == Waited::TimedOut) {
             None => Ok(()),
             Some((why, due, came)) => Err(self.after_transfer(&name, "receive", why, &due, &came, place).await),
         }
+    }
+
+    /// The octets of the fixture that the last transfer command fetched, if it was one.
+    fn asked_for(&self) -> Option<Arc<[u8]>> {
+        let line = self.log.look(|events| {
+            events.iter().rev().find_map(|event| match &event.what {
+                What::Command { line, verb, .. } if event.by == By::Us && TRANSFERS.contains(&verb.as_str()) => {
+                    Some(line.clone())
+                }
+                _ => None,
+            })
+        })?;
+        fixture::FIXTURES.iter().find_map(|known| {
+            let path = self.variables.get(&format!("fixture.{}", known.name))?;
+            (line == escaped(&[b"RETR ", path.as_slice()].concat())).then(|| fixture::content(known.name))?
+        })
+    }
+
+    /// Whether the last command already has a final reply that an act has taken: no other will come.
+    fn is_answered(&self, control: &str) -> bool {
+        let taken = self.cursor(control);
+        self.log.look(|events| {
+            let events = &events[..taken.min(events.len())];
+            let last = events.iter().rev().find(|event| {
+                event.connection.as_deref() == Some(control)
+                    && (is_final_reply(event) || event.by == By::Us && matches!(event.what, What::Command { .. }))
+            });
+            last.is_some_and(is_final_reply)
+        })
     }
 
     /// A transfer is judged only after its final reply is in: what a refusal looks like on the data connection can be an
@@ -178,7 +213,7 @@ impl Player {
         &mut self,
         name: &str,
         act: &'static str,
-        why: &'static str,
+        why: Why,
         due: &str,
         came: &str,
         place: Place,
@@ -190,9 +225,9 @@ impl Player {
             && let Ok(control) = self.control()
         {
             let from = self.cursor(control.name());
-            let reply = self
-                .wait_quietly(self.limits.reply, from, |event| is_final_reply(event) || is_end(event, control.name()))
-                .await;
+            let limit = if self.is_answered(control.name()) { Duration::ZERO } else { self.limits.reply };
+            let reply =
+                self.wait_quietly(limit, from, |event| is_final_reply(event) || is_end(event, control.name())).await;
             if let Some(event) = reply {
                 came = format!("{came}; then {}", in_words(&event.what));
             }
@@ -200,6 +235,9 @@ impl Player {
         self.unmet(act, why, due, &came, place)
     }
 }
+
+/// Commands that bring or take a file or a listing.
+const TRANSFERS: &[&str] = &["RETR", "STOR", "STOU", "APPE", "LIST", "NLST", "MLSD"];
 
 /// How a data connection looked in the log.
 struct Seen {
@@ -247,33 +285,32 @@ impl Seen {
     }
 
     /// What is missing of what was due: one word, what was due, what came.
-    fn shortcoming(&self, due: &Receive, timed_out: bool) -> Option<(&'static str, String, String)> {
+    fn shortcoming(&self, due: &Receive, file: Option<&[u8]>, timed_out: bool) -> Option<(Why, String, String)> {
         let octets = || format!("{} octets", self.octets);
         if let Some(plaintext) = &self.plaintext {
-            return Some(("plaintext", "TLS records".to_owned(), plaintext.clone()));
+            return Some((Why::Plaintext, "TLS records".to_owned(), plaintext.clone()));
         }
         if let Some(protected) = due.protected
             && self.octets > 0
             && self.protected != protected
         {
             let word = |protected: bool| if protected { "octets in TLS" } else { "octets in the clear" };
-            return Some(("clear", word(protected).to_owned(), format!("{} {}", self.octets, word(self.protected))));
+            return Some((Why::Clear, word(protected).to_owned(), format!("{} {}", self.octets, word(self.protected))));
         }
         if timed_out && !self.close_notify {
-            return Some(("timeout", "the end of the data".to_owned(), format!("{}, and no end", octets())));
+            return Some((Why::Timeout, "the end of the data".to_owned(), format!("{}, and no end", octets())));
         }
-        let file = due.file.as_deref().and_then(fixture::content);
-        let length = due.octets.or(file.as_ref().map(|file| file.len() as u64));
+        let length = due.octets.or(file.map(|file| file.len() as u64));
         if let Some(length) = length
             && self.octets != length
         {
-            let reason = if self.reset { "reset" } else { "octets" };
+            let reason = if self.reset { Why::Reset } else { Why::Octets };
             return Some((reason, format!("{length} octets"), format!("{}{}", octets(), self.end_in_words())));
         }
         if let Some(file) = file {
-            let digest = hex::encode(Sha256::digest(&file));
+            let digest = hex::encode(Sha256::digest(file));
             if digest != self.sha256 {
-                return Some(("digest", format!("SHA-256 {digest}"), format!("SHA-256 {}", self.sha256)));
+                return Some((Why::Digest, format!("SHA-256 {digest}"), format!("SHA-256 {}", self.sha256)));
             }
         }
         let came = || format!("{}{}", octets(), self.end_in_words());
@@ -281,16 +318,16 @@ impl Seen {
             Some(End::CloseNotify) if self.close_notify => None,
             Some(End::CloseNotify) => {
                 let why = if self.reset {
-                    "reset"
+                    Why::Reset
                 } else if self.alert.is_some() {
-                    "alert"
+                    Why::Alert
                 } else {
-                    "no-close_notify"
+                    Why::NoCloseNotify
                 };
                 Some((why, "close_notify, then FIN".to_owned(), came()))
             }
-            Some(End::Fin) if self.close_notify || self.reset => Some(("end", "a bare FIN".to_owned(), came())),
-            Some(End::Rst) if !self.reset => Some(("end", "RST".to_owned(), came())),
+            Some(End::Fin) if self.close_notify || self.reset => Some((Why::End, "a bare FIN".to_owned(), came())),
+            Some(End::Rst) if !self.reset => Some((Why::End, "RST".to_owned(), came())),
             Some(End::Fin | End::Rst) | None => None,
         }
     }

@@ -9,7 +9,7 @@ mod documents;
 mod patterns;
 
 pub(crate) use documents::{BASELINE, DEFECT, DIAGNOSIS, RULES, SCENARIO, SERVER, TARGET};
-pub(crate) use patterns::{ALERTS, UNMET_WHYS, carries_word};
+pub(crate) use patterns::{ALERTS, carries_word};
 
 use crate::shape::{Format, Shape};
 

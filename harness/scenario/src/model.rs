@@ -343,7 +343,19 @@ pub struct Login {
     /// `P` or `C` (PBSZ 0 and PROT are sent), or none (neither is sent).
     pub protect: Option<ProtectionLevel>,
     /// The client certificate of the control connection.
-    pub certificate: Option<String>,
+    pub certificate: Certificate,
+}
+
+/// Which client certificate a handshake of ours has, should it be asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Certificate {
+    /// The usual one: on a data connection that of its control connection, there the one that we were given.
+    #[default]
+    Usual,
+    /// None at all, though there may be a usual one.
+    None,
+    /// The one of this name.
+    Named(String),
 }
 
 /// The protection level of data connections.
@@ -362,8 +374,8 @@ pub struct Handshake {
     pub on: Option<Name>,
     /// What is offered for resumption (client).
     pub resume: Resume,
-    /// Our certificate on this connection (client); the one of the control connection if nothing is said.
-    pub certificate: Option<String>,
+    /// Our certificate on this connection (client).
+    pub certificate: Certificate,
     /// The peer must know us by this certificate: by a full handshake that carried it, or by resuming the session that
     /// did.
     pub identity: Option<String>,
@@ -375,6 +387,8 @@ pub struct Handshake {
     pub offers: Option<Name>,
     /// Only begins it: the script goes on at once, and may `await: handshake` later.
     pub only_begins: bool,
+    /// Reading stops the moment it is done: what the peer sends behind it waits for a `release`.
+    pub then_holds: bool,
 }
 
 /// Which session a handshake on a data connection offers.
@@ -398,12 +412,26 @@ pub struct Receive {
     pub on: Option<Name>,
     /// The exact count.
     pub octets: Option<u64>,
-    /// The fixture whose octets these must be.
-    pub file: Option<String>,
+    /// The file whose octets these must be.
+    pub file: Option<FileDue>,
     /// How the connection must end; none accepts any end.
     pub end: Option<End>,
     /// Whether the octets must have been protected (`TLS`) or not.
     pub protected: Option<bool>,
+}
+
+/// Which file a transfer must bring.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileDue {
+    /// This fixture.
+    Fixture(String),
+    /// The fixture that the last RETR named: no demand where it named another file, or where it was no RETR.
+    AskedFor,
+}
+
+impl FileDue {
+    /// The word for [`FileDue::AskedFor`].
+    pub const ASKED_FOR: &str = "asked-for";
 }
 
 /// How one direction of a connection ends.
@@ -487,6 +515,8 @@ pub enum EventKind {
     CertificateRequest,
     /// `ticket`: a session ticket.
     Ticket,
+    /// `waiting`: something has come on a connection that is held.
+    Waiting,
     /// `alert`, close_notify not included.
     Alert,
     /// `close_notify`.
@@ -672,6 +702,47 @@ pub enum AtFault {
     Harness,
 }
 
+/// Why a demand was not met, in one word: what a diagnosis names behind the act, as in `receive/no-close_notify`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// A limit expired.
+    Timeout,
+    /// The connection had ended.
+    Closed,
+    /// An alert came.
+    Alert,
+    /// A reply with another code.
+    Code,
+    /// Octets that are not TLS where TLS was due.
+    Plaintext,
+    /// It came to nothing.
+    Failed,
+    /// Another count of octets.
+    Octets,
+    /// Other octets.
+    Digest,
+    /// The data ended without close_notify.
+    NoCloseNotify,
+    /// The connection ended in another way than was due.
+    End,
+    /// A reset.
+    Reset,
+    /// A full handshake where resumption was due.
+    NotResumed,
+    /// A resumption where a full handshake was due.
+    Resumed,
+    /// Nobody was told who we are.
+    Identity,
+    /// Octets in the clear where TLS was due, or the other way round.
+    Clear,
+    /// Something came where silence was due.
+    OctetsCame,
+    /// It does not have the form that it must have.
+    Malformed,
+    /// A passive port that the subject is not set up with.
+    OutOfRange,
+}
+
 macro_rules! words {
     ($(#[$doc:meta])* $type:ident { $($variant:ident => $word:literal),+ $(,)? }) => {
         impl $type {
@@ -711,11 +782,17 @@ words!(Resume { Newest => "newest", No => "no", First => "first-again", EachOnce
 words!(End { CloseNotify => "close_notify", Fin => "FIN", Rst => "RST" });
 words!(By { Us => "us", Peer => "peer" });
 words!(AtFault { Subject => "subject", Path => "path", Configuration => "configuration", Harness => "harness" });
+words!(Why {
+    Timeout => "timeout", Closed => "closed", Alert => "alert", Code => "code", Plaintext => "plaintext",
+    Failed => "failed", Octets => "octets", Digest => "digest", NoCloseNotify => "no-close_notify", End => "end",
+    Reset => "reset", NotResumed => "not-resumed", Resumed => "resumed", Identity => "identity", Clear => "clear",
+    OctetsCame => "octets-came", Malformed => "malformed", OutOfRange => "out-of-range",
+});
 words!(EventKind {
     Connected => "connected", Accepted => "accepted", ConnectFailed => "connect-failed", Command => "command",
     Reply => "reply", Malformed => "malformed", ClientHello => "client-hello", ServerHello => "server-hello",
     HandshakeStarted => "handshake-started", Handshake => "handshake", HandshakeFailed => "handshake-failed",
-    CertificateRequest => "certificate-request", Ticket => "ticket", Alert => "alert", CloseNotify => "close_notify",
+    CertificateRequest => "certificate-request", Ticket => "ticket", Waiting => "waiting", Alert => "alert", CloseNotify => "close_notify",
     Fin => "FIN", Rst => "RST", Close => "close", End => "end", Plaintext => "plaintext", Octets => "octets",
     Timeout => "timeout", Unmet => "unmet", Leaf => "leaf", UnaskedReply => "unasked-reply", File => "file",
 });

@@ -69,6 +69,8 @@ pub struct ServerSettings {
     pub long_line: Aftermath,
     /// `rein`: what REIN does.
     pub rein: Rein,
+    /// `abort-replies`: in which order a transfer and the ABOR that ended it are answered.
+    pub abort_replies: AbortReplies,
 }
 
 macro_rules! choice {
@@ -124,6 +126,8 @@ CrossCheck {
     Remembered => "remembered",
     /// A lie: compared with what the control connection shows now, which is nothing after CCC.
     Live => "live",
+    /// A lie: after CCC only a certificate that is shown is compared, and who shows none is let in.
+    ShownAfterCcc => "shown-after-ccc",
 });
 choice!(/// Whether something is allowed.
 Permission {
@@ -266,6 +270,14 @@ Rein {
     KeepsLogin => "keeps-login",
 });
 
+choice!(/// `abort-replies`
+AbortReplies {
+    /// 426 for the transfer, then 226 for ABOR.
+    TransferFirst => "transfer-first",
+    /// A lie: 226, and then 426.
+    AborFirst => "abor-first",
+});
+
 impl Default for ServerSettings {
     fn default() -> Self {
         Self {
@@ -300,6 +312,7 @@ impl Default for ServerSettings {
             line_ends: LineEnds::Apart,
             long_line: Aftermath::LivesOn,
             rein: Rein::Supported,
+            abort_replies: AbortReplies::TransferFirst,
         }
     }
 }
@@ -355,6 +368,7 @@ pub const SETTINGS: &[(&str, &[&str])] = &[
     ("line-ends", LineEnds::WORDS),
     ("long-line", Aftermath::WORDS),
     ("rein", Rein::WORDS),
+    ("abort-replies", AbortReplies::WORDS),
 ];
 
 /// The most tickets that may be asked of one handshake: more would not fit the reader's bound on a flight.
@@ -419,6 +433,7 @@ impl ServerSettings {
             "line-ends" => set!(line_ends: LineEnds),
             "long-line" => set!(long_line: Aftermath),
             "rein" => set!(rein: Rein),
+            "abort-replies" => set!(abort_replies: AbortReplies),
             _ => return Err(SettingError::Unknown(setting.to_owned())),
         }
         Ok(())

@@ -25,6 +25,15 @@ fn every_scenario_diagnosis_and_defect_of_the_repository_is_right() {
     assert!(wrong.is_empty(), "{} found:\n{}", wrong.len(), rendered(&wrong));
 }
 
+/// Words that nothing was ever told in are words that nobody has seen fit.
+#[test]
+fn every_diagnosis_is_what_some_defect_is_told_as() {
+    let catalogue = Catalogue::embedded().unwrap_or_else(|wrong| panic!("{}", rendered(&wrong)));
+    let told = |id: &str| catalogue.defects.iter().any(|defect| defect.told_as == id);
+    let untold: Vec<_> = catalogue.diagnoses.iter().map(|diagnosis| &diagnosis.id).filter(|id| !told(id)).collect();
+    assert!(untold.is_empty(), "{untold:?}");
+}
+
 #[test]
 fn what_is_embedded_is_what_the_repository_holds() {
     let embedded = Catalogue::embedded().unwrap_or_else(|wrong| panic!("{}", rendered(&wrong)));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ftpspec_scenario::model::Source;
+use ftpspec_scenario::model::{Source, Why};
 use ftpspec_scenario::{
     Catalogue, Diagnostic, lint_all, lint_scenario, load_baseline, load_defect, load_diagnosis, load_rules,
     load_scenario, load_server_description,
@@ -120,6 +120,10 @@ fn other_files() {
         "title: x\nwhen: [unmet: receive/no-close-notify]\nat-fault: subject\nsay: the ${subject}\n",
     ));
     insta::assert_snapshot!("diagnosis_with_an_unknown_why", rendered(&diagnosis.expect_err("it is wrong")));
+    for why in Why::WORDS {
+        let text = format!("title: x\nwhen: [unmet: receive/{why}]\nat-fault: subject\nsay: the ${{subject}}\n");
+        assert!(load_diagnosis(&source("diagnoses/d.yaml", &text)).is_ok(), "a diagnosis can name {why}");
+    }
     let diagnosis = load_diagnosis(&source(
         "diagnoses/d.yaml",
         "title: x\nwhen: [not: plaintext, reply: 226]\nat-fault: server\nsay: the ${sbject}\n",

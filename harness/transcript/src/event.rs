@@ -128,6 +128,8 @@ pub enum What {
     },
     /// The connection was reset.
     Rst,
+    /// Something has come on a connection that is held: it waits, and nobody has looked at it.
+    Waiting,
     /// TLS records of one type in one direction, folded.
     Records {
         /// The content type on the outside.

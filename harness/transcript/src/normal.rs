@@ -43,6 +43,9 @@ pub fn conversation(events: &[Event], words: &[(String, String)], style: Style, 
         if let (What::Handshake(_), Some(connection)) = (&event.what, &event.connection) {
             teller.handshaken.push(connection);
         }
+        if let (What::Rst, By::Peer, Some(connection)) = (&event.what, event.by, &event.connection) {
+            teller.reset.push(connection);
+        }
     }
     let ordered = match style {
         Style::Normal => by_connection(events),
@@ -125,6 +128,10 @@ struct Teller<'a> {
     we_are_client: bool,
     /// The last transfer command was a listing, whose length is the server's own.
     listing: bool,
+    /// The last transfer command brings octets to the client.
+    download: bool,
+    /// Connections that the peer reset.
+    reset: Vec<&'a str>,
     /// QUIT was sent.
     quit: bool,
     lines: Vec<Line>,
@@ -140,7 +147,9 @@ impl<'a> Teller<'a> {
             style,
             we_are_client,
             listing: false,
+            download: false,
             quit: false,
+            reset: Vec::new(),
             lines: Vec::new(),
             handshaken: Vec::new(),
             secured: Vec::new(),
@@ -179,6 +188,7 @@ impl<'a> Teller<'a> {
                 } else if matches!(verb.as_str(), "RETR" | "STOR" | "APPE" | "STOU") {
                     self.listing = false;
                 }
+                self.download = self.listing || verb == "RETR" || self.download && !transfers(event);
                 self.quit |= verb == "QUIT";
                 let shown = self.named(line);
                 let clear = if !protected && self.secured.iter().any(|name| name == connection) {
@@ -257,6 +267,10 @@ impl<'a> Teller<'a> {
                 };
                 self.open_line(connection, mark, text);
             }
+            // How much of a download arrived before its reset is chance.
+            What::Content { .. } if self.style == Style::Normal && self.download && self.is_cut(connection) => {
+                self.open_line(connection, mark, "octets cut short".to_owned());
+            }
             What::Content { count, protected, .. } => {
                 let count = match (self.style, self.listing, count) {
                     (Style::Normal, true, 1..) => "some".to_owned(),
@@ -275,6 +289,7 @@ impl<'a> Teller<'a> {
             | What::CertificateRequest
             | What::Ticket
             | What::KeyUpdate
+            | What::Waiting
             | What::Records { .. }
             | What::Octets { .. }
             | What::Act { .. }
@@ -283,6 +298,11 @@ impl<'a> Teller<'a> {
             | What::File { .. }
             | What::RuleFired { .. } => {}
         }
+    }
+
+    /// Whether the peer reset a connection after its handshake.
+    fn is_cut(&self, connection: &str) -> bool {
+        self.reset.contains(&connection) && self.secured.iter().any(|name| name == connection)
     }
 
     fn reply(&self, reply: &Reply) -> String {
@@ -360,6 +380,18 @@ mod tests {
     }
 
     /// The two orders in which a final reply and the end of the data can become readable.
+    fn resumed_handshake() -> Handshake {
+        Handshake {
+            version: "1.3".to_owned(),
+            suite: "TLS_AES_256_GCM_SHA384".to_owned(),
+            resumed: Some("control".to_owned()),
+            server_name: None,
+            certificate: None,
+            client_certificate: "not-asked",
+            identity: None,
+        }
+    }
+
     fn transfer(reply_first: bool) -> Vec<String> {
         let log = Log::new(Instant::now());
         log.call("files/e m p t y.bin", "empty.bin");
@@ -372,16 +404,7 @@ mod tests {
         log.push(Some(&control), By::Us, command("RETR files/e m p t y.bin"));
         log.push(Some(&control), By::Peer, reply(150, "here it comes"));
         log.push(Some(&data), By::Us, What::HandshakeStarted);
-        let handshake = Handshake {
-            version: "1.3".to_owned(),
-            suite: "TLS_AES_256_GCM_SHA384".to_owned(),
-            resumed: Some("control".to_owned()),
-            server_name: None,
-            certificate: None,
-            client_certificate: "not-asked",
-            identity: None,
-        };
-        log.push(Some(&data), By::Us, What::Handshake(Box::new(handshake)));
+        log.push(Some(&data), By::Us, What::Handshake(Box::new(resumed_handshake())));
         if reply_first {
             log.push(Some(&control), By::Peer, reply(226, "done"));
         }
@@ -417,6 +440,27 @@ mod tests {
         control  C> NOOP
         control  <S 200
         ");
+    }
+
+    /// A download of which so much came before the reset; in TLS, or in the place of a handshake.
+    fn reset_download(count: u64, in_tls: bool) -> Vec<String> {
+        let log = Log::new(Instant::now());
+        let data: Arc<str> = Arc::from("data");
+        let line = "RETR large.bin".to_owned();
+        log.push(None, By::Us, What::Command { verb: "RETR".to_owned(), line, protected: true });
+        if in_tls {
+            log.push(Some(&data), By::Us, What::Handshake(Box::new(resumed_handshake())));
+        }
+        log.push(Some(&data), By::Peer, What::Content { count, sha256: String::new(), protected: in_tls });
+        log.push(Some(&data), By::Peer, What::Rst);
+        normal_form(&log, true).into_iter().filter(|line| line.contains("octets")).collect()
+    }
+
+    #[test]
+    fn the_normal_form_does_not_tell_how_much_of_a_download_came_before_its_reset() {
+        assert_eq!(reset_download(0, true), ["data  <S octets cut short, RST"]);
+        assert_eq!(reset_download(0, true), reset_download(70_000, true));
+        assert_eq!(reset_download(0, false), ["data  <S 0 octets in the clear, RST"]);
     }
 
     #[test]

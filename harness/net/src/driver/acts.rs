@@ -32,7 +32,7 @@ impl Driver {
     }
 
     pub(super) fn carry_out(&mut self, act: Act) -> Result<(), Broken> {
-        if !matches!(act, Act::Hold | Act::Release | Act::Mute) {
+        if !matches!(act, Act::Hold | Act::HoldBehindHandshake | Act::Release | Act::Mute) {
             self.undecided = false;
         }
         match act {
@@ -117,8 +117,12 @@ impl Driver {
                 self.held = true;
                 Ok(())
             }
+            Act::HoldBehindHandshake => {
+                self.holds_behind_handshake = true;
+                Ok(())
+            }
             Act::Release => {
-                self.held = false;
+                self.release();
                 Ok(())
             }
             Act::Mute => {
@@ -131,6 +135,14 @@ impl Driver {
                 Ok(())
             }
         }
+    }
+
+    /// Reads again, first what was received before the hold.
+    fn release(&mut self) {
+        self.held = false;
+        self.holds_behind_handshake = false;
+        self.waiting_told = false;
+        self.cut_driven();
     }
 
     /// The machine, as long as something of it can leave.
@@ -198,7 +210,7 @@ impl Driver {
     /// Nobody holds the connection any more: a FIN, and reading to the end, so that no RST is of our making.
     pub(super) fn let_go(&mut self) {
         self.lingers = Some(Instant::now() + LINGER);
-        self.held = false;
+        self.release();
         self.undecided = false;
         self.payload = None;
         // Nobody will ask for commands.

@@ -20,6 +20,28 @@ impl Driver {
         !self.held && !self.undecided && !self.read_ended && self.lines.rest().len() < COMMANDS_AHEAD
     }
 
+    /// What came in one read with the end of the handshake that holds the connection.
+    pub(super) fn tell_cut_records_that_wait(&mut self) {
+        if let Tls::Driven { records, .. } = &self.tls
+            && self.held
+            && !self.waiting_told
+            && !records.pending().is_empty()
+        {
+            self.waiting_told = true;
+            self.push(By::Peer, What::Waiting);
+        }
+    }
+
+    /// What a look at the socket gave while it is held. An end is no octets, and is told once it is read.
+    pub(super) fn something_waits(&mut self, looked: io::Result<usize>) {
+        self.waiting_told = true;
+        match looked {
+            Ok(0) => {}
+            Ok(_) => self.push(By::Peer, What::Waiting),
+            Err(error) => self.met_reset |= error.kind() == io::ErrorKind::ConnectionReset,
+        }
+    }
+
     /// Reads what is there, up to a bound; gives whether more may be there.
     pub(super) fn read(&mut self, chunk: &mut [u8]) -> bool {
         for _ in 0..READS_IN_A_ROW {
@@ -126,7 +148,8 @@ impl Driver {
     }
 
     pub(super) fn cut_driven(&mut self) {
-        loop {
+        // A record may end the handshake that holds the connection: the next one is not looked at then.
+        while !self.held {
             let Tls::Driven { machine, records, .. } = &mut self.tls else { return };
             if machine.peer_closed() {
                 // What follows close_notify is no longer TLS, and is not lost.

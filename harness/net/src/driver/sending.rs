@@ -17,6 +17,10 @@ impl Driver {
     /// Sends application octets in the protection in force.
     pub(super) fn send(&mut self, octets: &[u8]) -> Result<(), Broken> {
         self.writable()?;
+        if octets.is_empty() {
+            // Nothing leaves, and nothing is told: an empty file is no octets.
+            return Ok(());
+        }
         match &mut self.tls {
             Tls::Driven { machine, .. } if !(self.cleared && machine.we_closed()) => {
                 machine.write(octets)?;

@@ -101,6 +101,7 @@ impl Driver {
             identity: if client_certificate == "sent" { self.identity.clone() } else { None },
         };
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).handshake = Some(handshake);
+        self.held |= std::mem::take(&mut self.holds_behind_handshake);
         self.push(By::Us, What::Handshake(Box::new(told)));
     }
 

@@ -3,12 +3,12 @@
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
-use ftpspec_net::{Act, Broken, Carries, Listener};
+use ftpspec_net::{Act, Broken, Carries, Early, Listener};
 use ftpspec_tls::{Engine, Version};
 use ftpspec_transcript::{By, What};
 use rstest::rstest;
 
-use crate::rough::End;
+use crate::rough::{End, Rough};
 use crate::stage::{Seat, Side, both, large_payload, machines, session, sha256, sockets, sockets_at, within};
 
 #[rstest]
@@ -78,6 +78,86 @@ async fn a_sender_cannot_finish_while_we_hold_and_loses_nothing_when_we_release(
     receiver.hears(&What::CloseNotify).await;
     let due = What::Content { count: payload.len() as u64, sha256: sha256(&payload), protected: true };
     assert_eq!(contents(&receiver, By::Peer), [due]);
+}
+
+/// In TLS 1.2 the server may end the handshake, and begin with the file in the same segment.
+#[rstest]
+#[tokio::test]
+async fn what_comes_in_one_read_with_the_end_of_a_handshake_that_holds_waits_too(
+    #[values(Engine::Rustls, Engine::Openssl)] engine: Engine,
+) {
+    let (ours, theirs) = sockets().await;
+    let receiver = Side::new(ours, Carries::Data);
+    let (machine, peer) = machines(Seat::Client, engine, Version::Tls12);
+    let start = Act::StartTls { machine, identity: None, early: Early::GivenToTls };
+    within("an order", receiver.connection.together(vec![Act::HoldBehindHandshake, start]))
+        .await
+        .expect("a fresh connection");
+    let mut rough = Rough::with(theirs, peer);
+    within("the handshake", rough.handshake_and_write(b"behind it")).await;
+    receiver.handshake().await;
+    receiver.hears(&What::Waiting).await;
+    assert_eq!(receiver.connection.received().octets, 0);
+    receiver.act(Act::Release).await;
+    receiver.hears(&What::Octets { count: 9, protected: true }).await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn nothing_behind_a_handshake_that_holds_is_looked_at_before_the_release(
+    #[values(Engine::Rustls, Engine::Openssl)] engine: Engine,
+    #[values(Version::Tls12, Version::Tls13)] version: Version,
+    #[values(0, 1, 12 << 20)] length: usize,
+) {
+    let (ours, theirs) = sockets().await;
+    let (receiver, sender) = (Side::new(ours, Carries::Data), Side::new(theirs, Carries::Data));
+    let (machine, peer) = machines(Seat::Client, engine, version);
+    sender.start_tls(peer).await;
+    let start = Act::StartTls { machine, identity: None, early: Early::GivenToTls };
+    within("an order", receiver.connection.together(vec![Act::HoldBehindHandshake, start]))
+        .await
+        .expect("a fresh connection");
+    receiver.handshake().await;
+    sender.handshake().await;
+    let payload = &large_payload()[..length];
+    let mut sending = tokio::spawn({
+        let (connection, payload) = (sender.connection.clone(), payload.into());
+        async move { connection.act(Act::Payload(payload)).await }
+    });
+    if length > 0 {
+        receiver.hears(&What::Waiting).await;
+    }
+    // A stimulus: without the hold the octets would be told by then, and a small file would be over.
+    _ = tokio::time::timeout(Duration::from_millis(200), &mut sending).await;
+    let told = receiver.told(|event| event.by == By::Peer && is_behind_the_handshake(&event.what));
+    assert_eq!((told, receiver.connection.received().octets), (Vec::new(), 0));
+    assert!(receiver.told(|event| event.what == What::Waiting).len() <= 1, "it is told once");
+    receiver.act(Act::Release).await;
+    if !sending.is_finished() {
+        assert_eq!(within("the file", sending).await.expect("no panic"), Ok(()));
+    }
+    sender.act(Act::CloseNotify).await;
+    sender.act(Act::Fin).await;
+    receiver.hears(&What::CloseNotify).await;
+    let due = What::Content { count: length as u64, sha256: sha256(payload), protected: true };
+    assert_eq!(contents(&receiver, By::Peer), [due]);
+}
+
+fn is_behind_the_handshake(what: &What) -> bool {
+    matches!(what, What::Octets { .. } | What::Ticket | What::CloseNotify | What::Fin { .. })
+}
+
+/// What fails behind an empty file must not be told as if octets had been sent.
+#[tokio::test]
+async fn an_empty_file_is_no_octets() {
+    let (client, server) = both(Engine::Rustls, Version::Tls13, (Carries::Data, Carries::Data)).await;
+    client.act(Act::Payload([].into())).await;
+    client.end().await;
+    server.hears(&What::Fin { inside_record: false }).await;
+    for side in [&client, &server] {
+        assert_eq!(side.told(|event| matches!(event.what, What::Octets { .. })), []);
+    }
+    assert_eq!(contents(&client, By::Us), []);
 }
 
 #[tokio::test]

@@ -40,6 +40,21 @@ impl Rough {
         assert_eq!(self.machine.state(), State::Open, "{:?}", self.machine.failure());
     }
 
+    /// Shakes hands, and sends octets in one write with its last flight.
+    pub async fn handshake_and_write(&mut self, plain: &[u8]) {
+        while self.machine.state() == State::Handshaking {
+            let mut chunk = vec![0; 1 << 16];
+            let count = self.socket.read(&mut chunk).await.expect("the other side shakes hands");
+            self.arrived.extend_from_slice(&chunk[..count]);
+            self.digest();
+            let mut octets = self.machine.take_outgoing();
+            if self.machine.state() == State::Open {
+                octets.extend(self.protect(plain));
+            }
+            self.raw(&octets).await;
+        }
+    }
+
     /// Sends octets as they are.
     pub async fn raw(&mut self, octets: &[u8]) {
         self.socket.write_all(octets).await.expect("the other side reads");

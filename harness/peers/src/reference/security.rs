@@ -68,11 +68,13 @@ impl Session {
             return Err(self.own_reply(522));
         }
         let certificate = handshake.peer_chain.first();
+        // A resumed session is the control connection's own.
+        let remembered = handshake.resumed.is_some() || certificate == control.as_ref();
         let same = match settings.certificate_cross_check {
             CrossCheck::None => true,
-            // A resumed session is the control connection's own.
-            CrossCheck::Remembered => handshake.resumed.is_some() || certificate == control.as_ref(),
-            CrossCheck::Live => !after_ccc && (handshake.resumed.is_some() || certificate == control.as_ref()),
+            CrossCheck::Remembered => remembered,
+            CrossCheck::Live => !after_ccc && remembered,
+            CrossCheck::ShownAfterCcc => remembered || (after_ccc && certificate.is_none()),
         };
         if same { Ok(()) } else { Err(Reply::new(534, "TLS negotiation failed -- data connection closed")) }
     }

@@ -12,8 +12,8 @@ use ftpspec_play::server::{DataConnection, Taken};
 use ftpspec_play::{CONTROL, DATA, Player, Seat, ServerSide, Setting, Stop};
 use ftpspec_scenario::model::{Act, Answer, Condition, Handshake, Level, Place, Rule, Script, Step};
 use ftpspec_scenario::settings::{
-    Aftermath, Attention, CloseNotifyAnswer, Company, DataAfterCcc, Implicit, LineEnds, OctetsAfterAuth, Rein, Reuse,
-    UnknownLevel, UploadEnd, UploadStored,
+    AbortReplies, Aftermath, Attention, CloseNotifyAnswer, Company, DataAfterCcc, Implicit, LineEnds, OctetsAfterAuth,
+    Rein, Reuse, UnknownLevel, UploadEnd, UploadStored,
 };
 use ftpspec_tls::{Machine, ServerContext};
 use ftpspec_transcript::{By, Event, Log, What};
@@ -229,7 +229,11 @@ impl Session {
         let correct = vec![answer(225)];
         let own = self.script_for(command);
         let to_abort = if own == correct { vec![answer(226)] } else { own };
-        std::iter::once(answer(426)).chain(to_abort).collect()
+        let to_transfer = vec![answer(426)];
+        match self.shared.settings.abort_replies {
+            AbortReplies::TransferFirst => [to_transfer, to_abort].concat(),
+            AbortReplies::AborFirst => [to_abort, to_transfer].concat(),
+        }
     }
 
     /// What is to be done for a command: what it lacks is answered, else its script is played.

@@ -7,8 +7,8 @@ use super::{
 
 use crate::grammar::is_code;
 use crate::model::{
-    Act, Answer, Connect, ConnectTo, End, Handshake, Leaf, Level, Login, Name, Passive, Pattern, Payload,
-    ProtectionLevel, Receive, ReplyKey, ReplyMatch, Resume, Script, Step,
+    Act, Answer, Certificate, Connect, ConnectTo, End, FileDue, Handshake, Leaf, Level, Login, Name, Passive, Pattern,
+    Payload, ProtectionLevel, Receive, ReplyKey, ReplyMatch, Resume, Script, Step,
 };
 use crate::node::{Kind, Node};
 
@@ -33,7 +33,7 @@ impl Decoder {
         Ok(match word {
             "accept" => Act::Accept { from: None },
             "key-update" => Act::KeyUpdate { on: None, request: false },
-            "login" => Act::Login(Login { protect: Some(ProtectionLevel::P), certificate: None }),
+            "login" => Act::Login(Login { protect: Some(ProtectionLevel::P), certificate: Certificate::Usual }),
             "handshake" => Act::Handshake(Handshake::default()),
             "receive" => Act::Receive(Receive::default()),
             _ => about_connection(word, None).ok_or_else(|| cannot(node, "an act"))?,
@@ -112,12 +112,13 @@ impl Decoder {
         Ok(Handshake {
             on: self.optional_connection(node.value("on"))?,
             resume: optional_word(node, "resume", Resume::from_word, "a way to resume")?.unwrap_or_default(),
-            certificate: optional_text(node, "certificate")?,
+            certificate: certificate(node)?,
             identity: optional_text(node, "identity")?,
             resumed: optional_word(node, "resumed", yes_no, "`yes` or `no`")?,
             otherwise: node.value("else").map(|script| self.script(script)).transpose()?,
             offers: optional_text(node, "offers")?,
             only_begins: optional_word(node, "wait", yes_no, "`yes` or `no`")? == Some(false),
+            then_holds: optional_word(node, "hold", yes_no, "`yes` or `no`")? == Some(true),
         })
     }
 
@@ -163,7 +164,10 @@ impl Decoder {
         Ok(Receive {
             on: self.optional_connection(node.value("on"))?,
             octets: optional_word(node, "octets", |text| text.parse().ok(), "a number")?,
-            file: optional_text(node, "file")?,
+            file: optional_text(node, "file")?.map(|file| match file.as_str() {
+                FileDue::ASKED_FOR => FileDue::AskedFor,
+                _ => FileDue::Fixture(file),
+            }),
             end: match node.value("end") {
                 Some(end) if text(end)? != "any" => Some(word(end, End::from_word, "an end of a connection")?),
                 _ => None,
@@ -234,7 +238,15 @@ fn login(node: &Node) -> Decoded<Login> {
         Some(level) if text(level)? == "none" => None,
         Some(level) => Some(word(level, ProtectionLevel::from_word, "a protection level")?),
     };
-    Ok(Login { protect, certificate: optional_text(node, "certificate")? })
+    Ok(Login { protect, certificate: certificate(node)? })
+}
+
+fn certificate(node: &Node) -> Decoded<Certificate> {
+    Ok(match optional_text(node, "certificate")? {
+        None => Certificate::Usual,
+        Some(name) if name == "none" => Certificate::None,
+        Some(name) => Certificate::Named(name),
+    })
 }
 
 fn answer(node: &Node) -> Decoded<Answer> {

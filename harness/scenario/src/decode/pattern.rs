@@ -4,8 +4,8 @@ use ftpspec_wire::escaped;
 
 use super::{Decoded, Decoder, cannot, code_pattern, list, optional_word, protection, text};
 use crate::diagnostic::Problem;
-use crate::grammar::{ALERTS, UNMET_WHYS, acts, carries_word};
-use crate::model::{By, EventKind, Leaf, Pattern, When};
+use crate::grammar::{ALERTS, acts, carries_word};
+use crate::model::{By, EventKind, Leaf, Pattern, When, Why};
 use crate::node::{Kind, Node};
 
 impl Decoder {
@@ -145,9 +145,9 @@ fn check_word(kind: EventKind, word: &str, at: &Node) -> Decoded<()> {
                     .nearest(act, acts().map(|act| act.name)));
             }
             match why {
-                Some(why) if !UNMET_WHYS.contains(&why) => Err(wrong()
+                Some(why) if Why::from_word(why).is_none() => Err(wrong()
                     .due("`act/why` with a why that the player knows")
-                    .nearest(why, UNMET_WHYS.iter().copied())),
+                    .nearest(why, Why::WORDS.iter().copied())),
                 _ => Ok(()),
             }
         }

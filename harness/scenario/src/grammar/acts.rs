@@ -2,7 +2,7 @@
 
 use super::patterns::EVENT_FORMAT;
 use super::{CODE, DURATION_FORMAT, FIXTURE, IN, NAME, NUMBER, TEXT, TEXTS, YES_NO, is_class, is_code};
-use crate::model::{ProtectionLevel, Resume};
+use crate::model::{FileDue, ProtectionLevel, Resume};
 use crate::shape::{Choice, Format, Key, Named, Shape, key, needed};
 
 pub(super) static SCRIPT: Named =
@@ -115,7 +115,7 @@ static CONNECT_KEYS: &[Key] = &[
 static LOGIN: Shape = Shape::Either(&[Shape::Nothing, Shape::Record(LOGIN_KEYS)]);
 static LOGIN_KEYS: &[Key] = &[
     key("protect", "The level that PROT is sent with, or `none`: neither PBSZ nor PROT is sent.", &PROTECT),
-    key("certificate", "The client certificate of the control connection.", &NAME),
+    key("certificate", "The client certificate of the control connection, or `none`.", &NAME),
 ];
 static PROTECT: Shape = Shape::Text(&Format::Words {
     noun: "a protection level",
@@ -166,7 +166,7 @@ static HANDSHAKE_KEYS: &[Key] = &[
     key("resume", "Which session we offer (as client).", &RESUME),
     key(
         "certificate",
-        "Our certificate on this connection; the one of the control connection if nothing is said.",
+        "Our certificate on this connection, or `none`; the one of the control connection if nothing is said.",
         &NAME,
     ),
     key(
@@ -177,6 +177,11 @@ static HANDSHAKE_KEYS: &[Key] = &[
     key("resumed", "Whether the session must be resumed (`yes`) or must not be (`no`).", &YES_NO),
     key("offers", "The session whose control connection's tickets are offered; this one if nothing is said.", &NAME),
     key("wait", "`no`: only begins it; the script goes on at once, and may `await: handshake` later.", &YES_NO),
+    key(
+        "hold",
+        "`yes`: reading stops the moment it is done, and what the peer sends behind it waits for a `release`.",
+        &YES_NO,
+    ),
     key("else", "What follows a handshake that fails, in place of ending the script.", &SCRIPT_SHAPE),
 ];
 static RESUME: Shape = Shape::Text(&Format::Words { noun: "a way to resume", words: Resume::WORDS });
@@ -211,9 +216,29 @@ static RECEIVE: Shape = Shape::Either(&[Shape::Nothing, Shape::Record(RECEIVE_KE
 static RECEIVE_KEYS: &[Key] = &[
     key("on", "The connection; `data` if nothing is said.", &NAME),
     key("octets", "How many octets exactly.", &NUMBER),
-    key("file", "The fixture whose octets these must be.", &FIXTURE),
+    key(
+        "file",
+        "The fixture whose octets these must be; `asked-for`: the one that the last RETR named, if it named one.",
+        &RECEIVED,
+    ),
     key("end", "How the connection must end.", &END),
     key("in", "Whether the octets must have been protected.", &IN),
+];
+static RECEIVED: Shape = Shape::Text(&Format::Words { noun: "`asked-for` or a fixture", words: &RECEIVED_WORDS });
+const RECEIVED_WORDS: [&str; 13] = [
+    FileDue::ASKED_FOR,
+    "empty",
+    "one-octet",
+    "text",
+    "text-crlf",
+    "size-16383",
+    "size-16384",
+    "size-16385",
+    "size-65536",
+    "size-101701",
+    "large",
+    "empty-directory",
+    "missing",
 ];
 static END: Shape =
     Shape::Text(&Format::Words { noun: "an end of a connection", words: &["close_notify", "FIN", "RST", "any"] });
@@ -253,5 +278,10 @@ mod tests {
     #[test]
     fn what_can_be_delivered_is_all_half_and_every_fixture() {
         assert_eq!(super::DELIVERED_WORDS[2..], *super::super::FIXTURES);
+    }
+
+    #[test]
+    fn what_can_be_received_is_what_was_asked_for_and_every_fixture() {
+        assert_eq!(super::RECEIVED_WORDS[1..], *super::super::FIXTURES);
     }
 }

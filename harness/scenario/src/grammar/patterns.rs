@@ -11,26 +11,6 @@ pub(super) static EVENT_FORMAT: Format = Format::Pattern {
     holds: |text| text.split(' ').count() <= 3 && !text.split(' ').any(str::is_empty),
 };
 
-/// Whys that an `unmet` may carry behind its act, `receive/no-close_notify`.
-pub(crate) const UNMET_WHYS: &[&str] = &[
-    "timeout",
-    "closed",
-    "alert",
-    "code",
-    "plaintext",
-    "failed",
-    "octets",
-    "digest",
-    "no-close_notify",
-    "reset",
-    "not-resumed",
-    "resumed",
-    "identity",
-    "clear",
-    "octets-came",
-    "malformed",
-];
-
 /// The alerts of RFC 8446 §6 and RFC 5246 §7.2, close_notify apart.
 pub(crate) const ALERTS: &[&str] = &[
     "unexpected_message",
@@ -140,6 +120,7 @@ pub(super) static EVENTS: &[Key] = &[
     key("handshake-failed", "A handshake came to nothing.", &DETAIL),
     key("certificate-request", "A client certificate was asked for.", &DETAIL),
     key("ticket", "A session ticket came.", &DETAIL),
+    key("waiting", "Something has come on a connection that is held, and waits for the release.", &DETAIL),
     key("alert", "An alert, close_notify apart; a word or list is its name.", &DETAIL),
     key("close_notify", "A close_notify.", &DETAIL),
     key("FIN", "A FIN.", &DETAIL),
