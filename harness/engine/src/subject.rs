@@ -303,10 +303,10 @@ impl Host {
         let configurations = self.configurations.as_ref().expect("made with the host");
         let (running, implicit) = configurations.providing(needs).await?;
         let endpoint = self.own(running.address(), implicit).map_err(NoEndpoint::Trouble)?;
-        let (user, password) = configurations.login();
+        let login = configurations.login();
         Ok(Endpoint {
-            user: Some(user.to_owned()),
-            password: password.clone(),
+            user: login.map(|(user, _)| user.to_owned()),
+            password: login.map_or_else(|| Secret::new(""), |(_, password)| password.clone()),
             trust: trust.cloned().unwrap_or(endpoint.trust),
             passive_ports: needs.contains(&Capability::NarrowRange).then(|| running.narrow_range()),
             _running: Some(running),
@@ -341,6 +341,17 @@ impl Host {
     /// Whether the harness must agree with itself here: the subject is our own, and tells no lie.
     pub(crate) fn is_correct_reference(&self) -> bool {
         matches!(self.subject, Subject::Reference { defect: None })
+    }
+
+    /// Why nobody logs in to this subject, if that is so.
+    pub(crate) fn without_login(&self) -> Option<String> {
+        if let Subject::Remote(remote) = &self.subject {
+            let given = remote.user.is_some() && remote.password.is_some();
+            return (!given).then(|| "no user and password were given to log in with".to_owned());
+        }
+        let configurations = self.configurations.as_ref()?;
+        let nobody = configurations.login().is_none();
+        nobody.then(|| format!("nobody can log in to {}, as its description says", configurations.title()))
     }
 
     /// The subject's version, where it tells one.
