@@ -50,7 +50,9 @@ fn an_interrupted_run_leaves_no_container() {
 fn the_list_of_peers_names_their_configurations() {
     let ran = ran(&["peers"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    for said in ["peer:vsftpd\n", "peer:proftpd\n", "  strict ", "reuse-demanded", "  images "] {
+    for said in
+        ["peer:vsftpd\n", "peer:proftpd\n", "peer:openssl\n", "  explicit ", "  strict ", "reuse-demanded", "  images "]
+    {
         assert!(ran.stdout.contains(said), "{said}: {}", ran.stdout);
     }
 }
