@@ -318,13 +318,15 @@ const NARROW_RANGE: RangeInclusive<u16> = 40_000..=40_003;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use ftpspec_scenario::load_server_description;
+    use ftpspec_scenario::model::Source;
 
     use super::*;
 
     #[tokio::test]
     async fn who_needs_nothing_is_not_met_with_implicit_tls() {
-        let text = "title: x\nstart: {command: [x]}\nconfigurations:\n  a: {provides: [implicit-tls]}\n  b: {provides: []}\n";
+        let text =
+            "title: x\nstart: {command: [x]}\nconfigurations:\n  a: {provides: [implicit-tls]}\n  b: {provides: []}\n";
         let configurations = described(text).await;
         assert_eq!(configurations.configuration(&BTreeSet::new()), Some("b"));
         assert_eq!(configurations.configuration(&BTreeSet::from([Capability::ImplicitTls])), Some("a"));
@@ -338,8 +340,8 @@ mod tests {
     }
 
     async fn described(text: &str) -> Configurations {
-        let source = ftpspec_scenario::model::Source { name: "x.yaml".to_owned(), text: text.to_owned() };
-        let description = ftpspec_scenario::load_server_description(&Arc::new(source)).unwrap();
+        let source = Source { name: "x.yaml".to_owned(), text: text.to_owned() };
+        let description = load_server_description(&Arc::new(source)).unwrap();
         let (description, password) = (Arc::new(description), Secret::new("a password"));
         Configurations::described(description, PathBuf::new(), "the run's", &password).await.unwrap()
     }
