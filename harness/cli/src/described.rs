@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ftpspec::{Secret, ServerUrl, Surroundings};
+use ftpspec_scenario::model::Template;
 use ftpspec_scenario::{DescribedLogin, ServerDescription, Start, load_server_description, read_file};
 
 use crate::failure::Failure;
@@ -42,8 +43,14 @@ impl Described {
         let Start::At { url } = &description.start else { return Ok(Self::Started(Arc::new(description))) };
         let mut url: ServerUrl =
             url.parse().map_err(|error| Failure::WrongUse(format!("{file}: the URL under `at`: {error}")))?;
-        let (user, password) = description.login.as_ref().map_or((None, None), literal);
-        url.user = user.or(url.user);
+        let (user, password) = match &description.login {
+            DescribedLogin::Nobody => (None, None),
+            DescribedLogin::OfTheRun => (url.user, None),
+            DescribedLogin::Described { user, password } => {
+                (literal(user).or(url.user), literal(password).as_deref().map(Secret::new))
+            }
+        };
+        url.user = user;
         let surroundings = Surroundings {
             title: Some(description.title),
             // It runs in one configuration, whatever the file calls it.
@@ -59,8 +66,7 @@ pub fn is_server(text: &str) -> bool {
     text.lines().any(|line| line.starts_with("start:"))
 }
 
-/// Those of user and password that are words and not variables: the run fills in variables.
-fn literal(login: &DescribedLogin) -> (Option<String>, Option<Secret>) {
-    let word = |text: &str| (!text.contains("${")).then(|| text.to_owned());
-    (word(&login.user.0), word(&login.password.0).as_deref().map(Secret::new))
+/// A word that is no variable: the run fills in variables.
+fn literal(template: &Template) -> Option<String> {
+    (!template.0.contains("${")).then(|| template.0.clone())
 }

@@ -147,12 +147,14 @@ async fn up(peer: &str, configuration: Option<&str>, console: &Console) -> Resul
     };
     let scheme = if started.implicit() { "ftps" } else { "ftp" };
     let certificate = started.certificate_authority().display();
+    let (user, password) = match started.login() {
+        Some((user, password)) => (format!("{user}@"), password.reveal()),
+        None => (String::new(), "none: nobody can log in"),
+    };
     console.print(&format!(
-        "{name} {}\n  url       {scheme}://{}@{}\n  password  {}\n  ca-file   {certificate}  (for the name localhost)\nCtrl-C removes it\n",
+        "{name} {}\n  url       {scheme}://{user}{}\n  password  {password}\n  ca-file   {certificate}  (for the name localhost)\nCtrl-C removes it\n",
         started.version().unwrap_or_default(),
-        started.user(),
         started.address(),
-        started.password().reveal(),
     ))?;
     signals.arrived().await;
     drop(started);

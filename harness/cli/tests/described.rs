@@ -24,10 +24,11 @@ fn main() -> ExitCode {
     if std::env::var_os(ROLE).is_some() {
         return serve();
     }
-    let tests: [(&str, fn()); 12] = [
+    let tests: [(&str, fn()); 13] = [
         ("a_described_server_is_started_tested_and_ended", a_described_server_is_started_tested_and_ended),
         ("a_scenario_meets_the_configuration_that_it_needs", a_scenario_meets_the_configuration_that_it_needs),
         ("a_server_that_runs_already_is_met_where_the_file_says", a_server_that_runs_already_is_met),
+        ("a_server_without_accounts_is_not_logged_in_to", a_server_without_accounts_is_not_logged_in_to),
         ("an_interrupted_run_leaves_no_process", || leaves_no_process(Signal::INT)),
         ("a_killed_run_leaves_no_process", || leaves_no_process(Signal::KILL)),
         ("what_a_server_wrote_meanwhile_stands_in_a_failure", what_a_server_wrote_stands_in_a_failure),
@@ -101,6 +102,27 @@ fn a_server_that_runs_already_is_met() {
     assert_eq!(ran.status.code(), Some(0), "{}", told(&ran));
     assert_eq!(described.results()["subject"]["address"], format!("localhost:{}", place.port()));
     assert!(described.results()["summary"]["pass"].as_u64().unwrap() > 0);
+}
+
+fn a_server_without_accounts_is_not_logged_in_to() {
+    // Whoever tried all the same would be refused, and the run would end with 3.
+    let text = DESCRIPTION.replace("\"${user}\", \"${password}\"]", "\"nobody we know\", \"nor this\"]");
+    let described = Described::new(&format!("{text}login: none\n"));
+    let ran = described.run(&["server/auth/tls-handshake", "server/data/retr-empty-file", "server/auth/implicit-tls"]);
+    assert_eq!(ran.status.code(), Some(0), "{}", told(&ran));
+    let results = described.results();
+    let results = results["results"].as_array().unwrap();
+    for result in results {
+        if result["id"] == "server/auth/tls-handshake" {
+            assert_eq!(result["verdict"], "pass", "{result}");
+        } else {
+            assert_eq!(
+                result["reason"],
+                "capability: nobody can log in to the reference, described, as its description says"
+            );
+        }
+    }
+    assert!(results.iter().any(|result| result["verdict"] == "pass"));
 }
 
 fn leaves_no_process(signal: Signal) {

@@ -199,13 +199,18 @@ impl Configurations {
         if running.is_empty() {
             running.insert(ONLY.to_owned(), OnceCell::new());
         }
-        let (user, password) = login(description.login.as_ref(), user, password);
+        let (user, password) = login(&description.login, user, password);
         Self { description, how, certificates, user, password, running }
     }
 
-    /// Who may log in, and with what.
-    pub(crate) fn login(&self) -> (&str, &Secret) {
-        (&self.user, &self.password)
+    /// Who may log in, and with what; nothing where the server has no accounts.
+    pub(crate) fn login(&self) -> Option<(&str, &Secret)> {
+        (self.description.login != DescribedLogin::Nobody).then_some((&self.user, &self.password))
+    }
+
+    /// The server's name, as its description gives it.
+    pub(crate) fn title(&self) -> &str {
+        &self.description.title
     }
 
     /// Whether the server shows the certificate that the test PKI has for it: that is so unless it is told of none.
@@ -232,11 +237,16 @@ impl Configurations {
         Ok((running, self.provided_by(name).contains(&Capability::ImplicitTls)))
     }
 
-    /// Without needs the one in which TLS is optional: it refuses least, so that most can be asked of it.
+    /// Without needs the one in which TLS is optional: it refuses least, so that most can be asked of it. One with
+    /// implicit TLS has no AUTH, and is chosen by nobody who did not ask for it as long as there is another.
     pub(crate) fn configuration(&self, needs: &BTreeSet<Capability>) -> Option<&str> {
         let provides = |name: &&String| needs.iter().all(|need| self.provided_by(name).contains(need));
         let able = self.running.keys().filter(provides);
-        able.min_by_key(|name| !self.provided_by(name).contains(&Capability::TlsOptional)).map(String::as_str)
+        able.min_by_key(|name| {
+            let provided = self.provided_by(name);
+            (provided.contains(&Capability::ImplicitTls), !provided.contains(&Capability::TlsOptional))
+        })
+        .map(String::as_str)
     }
 
     #[cfg(feature = "containers")]
@@ -371,11 +381,13 @@ fn image_of(name: &str) -> PeerImage {
     }
 }
 
-/// The login that a description gives: words of its own, or those of the run.
-fn login(described: Option<&DescribedLogin>, user: &str, password: &Secret) -> (String, Secret) {
-    let Some(described) = described else { return (user.to_owned(), password.clone()) };
+/// What `${user}` and `${password}` stand for: words of the description's own, or those of the run.
+fn login(described: &DescribedLogin, user: &str, password: &Secret) -> (String, Secret) {
     let fill_in = |template: &Template| template.0.replace("${user}", user).replace("${password}", password.reveal());
-    (fill_in(&described.user), Secret::new(&fill_in(&described.password)))
+    match described {
+        DescribedLogin::Described { user, password } => (fill_in(user), Secret::new(&fill_in(password))),
+        DescribedLogin::OfTheRun | DescribedLogin::Nobody => (user.to_owned(), password.clone()),
+    }
 }
 
 fn filled_later(environment: &[(String, Template)]) -> Vec<(String, String)> {
@@ -391,3 +403,34 @@ const ONLY: &str = "only";
 /// The passive range of a container whose configuration has a narrow one.
 #[cfg(feature = "containers")]
 const NARROW_RANGE: RangeInclusive<u16> = 40_000..=40_003;
+
+#[cfg(test)]
+mod tests {
+    use ftpspec_scenario::load_server_description;
+    use ftpspec_scenario::model::Source;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_needs_nothing_is_not_met_with_implicit_tls() {
+        let text =
+            "title: x\nstart: {command: [x]}\nconfigurations:\n  a: {provides: [implicit-tls]}\n  b: {provides: []}\n";
+        let configurations = described(text).await;
+        assert_eq!(configurations.configuration(&BTreeSet::new()), Some("b"));
+        assert_eq!(configurations.configuration(&BTreeSet::from([Capability::ImplicitTls])), Some("a"));
+    }
+
+    #[tokio::test]
+    async fn nobody_logs_in_where_the_description_says_so() {
+        let text = "title: x\nstart: {command: [x]}\n";
+        assert_eq!(described(text).await.login().map(|(user, _)| user), Some("the run's"));
+        assert!(described(&format!("{text}login: none\n")).await.login().is_none());
+    }
+
+    async fn described(text: &str) -> Configurations {
+        let source = Source { name: "x.yaml".to_owned(), text: text.to_owned() };
+        let description = load_server_description(&Arc::new(source)).unwrap();
+        let (description, password) = (Arc::new(description), Secret::new("a password"));
+        Configurations::described(description, PathBuf::new(), "the run's", &password).await.unwrap()
+    }
+}

@@ -16,11 +16,10 @@ use crate::subject::{USER, random_word};
 /// A containerised peer that was started on its own. Dropping it removes its container.
 pub struct StartedPeer {
     peer: Arc<Running>,
-    password: Secret,
     implicit: bool,
     certificate_authority: PathBuf,
-    /// Keeps the folder of the fixtures.
-    _configurations: Configurations,
+    /// Keeps the folder of the fixtures, too.
+    configurations: Configurations,
 }
 
 impl StartedPeer {
@@ -44,7 +43,7 @@ impl StartedPeer {
         let implicit = configurations.provided_by(name).contains(&Capability::ImplicitTls);
         let peer = configurations.start(name).await?;
         let certificate_authority = pki.dir().join("ca.pem");
-        Ok(Self { peer, password, implicit, certificate_authority, _configurations: configurations })
+        Ok(Self { peer, implicit, certificate_authority, configurations })
     }
 
     /// Where it listens.
@@ -59,16 +58,11 @@ impl StartedPeer {
         self.implicit
     }
 
-    /// Who may log in.
+    /// Who may log in, and with which password, which protects nothing but this container; nothing where the peer has no
+    /// accounts.
     #[must_use]
-    pub fn user(&self) -> &'static str {
-        USER
-    }
-
-    /// Their password. It protects nothing but this container.
-    #[must_use]
-    pub fn password(&self) -> &Secret {
-        &self.password
+    pub fn login(&self) -> Option<(&str, &Secret)> {
+        self.configurations.login()
     }
 
     /// The certificate, in PEM, of the authority that signed the peer's own, which is for the name `localhost`.

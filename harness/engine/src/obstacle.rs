@@ -33,17 +33,19 @@ impl Stage {
                 "capability: rustls gives each TLS 1.3 ticket away once, and cannot offer it again".to_owned(),
             );
         }
-        let Subject::Remote(remote) = &self.host.subject else { return None };
-        let versions = &remote.surroundings.versions;
-        if version(variant).is_some_and(|version| !versions.is_empty() && !versions.contains(&version)) {
-            return skip("capability: this TLS version is not to be tested here".to_owned());
+        if let Subject::Remote(remote) = &self.host.subject {
+            let versions = &remote.surroundings.versions;
+            if version(variant).is_some_and(|version| !versions.is_empty() && !versions.contains(&version)) {
+                return skip("capability: this TLS version is not to be tested here".to_owned());
+            }
         }
         if !logs_in(variant) {
             return None;
         }
-        if remote.user.is_none() || remote.password.is_none() {
-            return skip("capability: no user and password were given to log in with".to_owned());
+        if let Some(why) = self.host.without_login() {
+            return skip(format!("capability: {why}"));
         }
+        let Subject::Remote(_) = &self.host.subject else { return None };
         // A second refusal could lock the account.
         let refused = self.refusal()?;
         Some((Verdict::Untestable, format!("prerequisite: the login was refused, and is not tried again: {refused}")))

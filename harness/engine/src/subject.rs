@@ -304,10 +304,10 @@ impl Host {
         let configurations = self.configurations.as_ref().expect("made with the host");
         let (running, implicit) = configurations.providing(needs).await?;
         let endpoint = self.own(running.address(), implicit).map_err(NoEndpoint::Trouble)?;
-        let (user, password) = configurations.login();
+        let login = configurations.login();
         Ok(Endpoint {
-            user: Some(user.to_owned()),
-            password: password.clone(),
+            user: login.map(|(user, _)| user.to_owned()),
+            password: login.map_or_else(|| Secret::new(""), |(_, password)| password.clone()),
             trust: trust.cloned().unwrap_or(endpoint.trust),
             passive_ports: needs.contains(&Capability::NarrowRange).then(|| running.narrow_range()),
             running: Some(running),
@@ -355,6 +355,17 @@ impl Host {
             Some(configurations) => configurations.fallen(patience).await,
             None => Vec::new(),
         }
+    }
+
+    /// Why nobody logs in to this subject, if that is so.
+    pub(crate) fn without_login(&self) -> Option<String> {
+        if let Subject::Remote(remote) = &self.subject {
+            let given = remote.user.is_some() && remote.password.is_some();
+            return (!given).then(|| "no user and password were given to log in with".to_owned());
+        }
+        let configurations = self.configurations.as_ref()?;
+        let nobody = configurations.login().is_none();
+        nobody.then(|| format!("nobody can log in to {}, as its description says", configurations.title()))
     }
 
     /// The subject's version, where it tells one.

@@ -35,6 +35,16 @@ async fn every_configuration_greets_and_keeps_a_log(
     #[values("vsftpd", "proftpd")] peer: &str,
     #[values("lax", "strict", "client-certificate", "implicit", "narrow")] configuration: &str,
 ) {
+    greets_and_keeps_a_log(peer, configuration).await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn s_server_greets_and_keeps_a_log(#[values("explicit", "implicit")] configuration: &str) {
+    greets_and_keeps_a_log("openssl", configuration).await;
+}
+
+async fn greets_and_keeps_a_log(peer: &str, configuration: &str) {
     let Some(image) = image_or_skip(peer).await else { return };
     let running = started(&image, configuration).await;
     // Behind implicit TLS the start itself has seen the greeting; a dialogue would need a TLS client here.
@@ -44,6 +54,24 @@ async fn every_configuration_greets_and_keeps_a_log(
         let logs = running.logs().await.unwrap();
         assert!(logs.contains("NOOP"), "{logs}");
     }
+    running.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s_server_ends_with_its_session() {
+    let Some(image) = image_or_skip("openssl").await else { return };
+    let running = started(&image, "explicit").await;
+    // It waits for a ClientHello, until the client is gone.
+    let session = handed_to_s_server(&running);
+    assert!(processes(running.id()).contains("openssl s_server"), "{}", processes(running.id()));
+    drop(session);
+    // It meets what is no TLS, and closes first.
+    let mut session = handed_to_s_server(&running);
+    session.write_all(b"NOOP\r\nSYST\r\nNOOP\r\n").unwrap();
+    session.read_to_end(&mut Vec::new()).unwrap();
+    drop(session);
+    // Nothing but tini and the script in front, without a session.
+    assert!(comes_to_be(|| processes(running.id()).lines().count() == 2), "{}", processes(running.id()));
     running.stop().await.unwrap();
 }
 
@@ -134,6 +162,7 @@ async fn try_start(image: &PeerImage, configuration: &str) -> Result<RunningPeer
 fn log_of(image: &PeerImage) -> &'static str {
     match image.embedded_peer() {
         Some("proftpd") => "/var/log/proftpd/proftpd.log",
+        Some("openssl") => "/var/log/s_server.log",
         _ => "/var/log/vsftpd.log",
     }
 }
@@ -151,6 +180,24 @@ fn dialogue(peer: &RunningPeer, commands: &[&str]) -> Vec<String> {
     replies
 }
 
+/// A control connection on which the next octet from either side is TLS.
+fn handed_to_s_server(peer: &RunningPeer) -> TcpStream {
+    let mut stream = TcpStream::connect(peer.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.write_all(b"AUTH TLS\r\n").unwrap();
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.next().unwrap().starts_with("220 "));
+    assert!(lines.next().unwrap().starts_with("234 "));
+    stream
+}
+
+/// The command lines of a container's processes, one in a line.
+fn processes(id: &str) -> String {
+    let listed = Command::new("docker").args(["top", id, "-o", "pid,args"]).output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    listed.lines().skip(1).map(|line| format!("{line}\n")).collect()
+}
+
 fn is_there(id: &str) -> bool {
     let inspected = Command::new("docker").args(["inspect", id]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     inspected.unwrap().success()
@@ -158,8 +205,12 @@ fn is_there(id: &str) -> bool {
 
 /// Another test may have begun to sweep at the same moment, and not be done: what counts is that the container goes.
 fn goes_away(id: &str) -> bool {
+    comes_to_be(|| !is_there(id))
+}
+
+fn comes_to_be(it: impl Fn() -> bool) -> bool {
     let deadline = Instant::now() + Duration::from_secs(30);
-    while is_there(id) {
+    while !it() {
         if Instant::now() > deadline {
             return false;
         }

@@ -23,8 +23,8 @@ pub struct ServerDescription {
     pub start: Start,
     /// The code of the greeting that tells it is ready.
     pub ready: u16,
-    /// The login, if it is not the user and password of the run.
-    pub login: Option<Login>,
+    /// Who may log in.
+    pub login: Login,
     /// Its own log file, shown with failures.
     pub log: Option<Template>,
     /// What each of its configurations provides.
@@ -55,13 +55,20 @@ pub enum Start {
     },
 }
 
-/// User and password, as templates: `${user}`, `${password}`, or words of the server's own.
+/// Who may log in to a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Login {
-    /// The user.
-    pub user: Template,
-    /// The password.
-    pub password: Template,
+pub enum Login {
+    /// The user of the run, with its password: the description says nothing.
+    OfTheRun,
+    /// User and password as templates: `${user}`, `${password}`, or words of the server's own.
+    Described {
+        /// The user.
+        user: Template,
+        /// The password.
+        password: Template,
+    },
+    /// Nobody: the server has no accounts, and scenarios that log in are skipped.
+    Nobody,
 }
 
 /// Loads the description of a server.
@@ -75,7 +82,7 @@ pub fn load_server_description(source: &Arc<Source>) -> Result<ServerDescription
             title: text(needed(root, "title")?)?.to_owned(),
             start: start(needed(root, "start")?)?,
             ready: optional_word(root, "ready", |text| text.parse().ok(), "a reply code")?.unwrap_or(GREETING),
-            login: root.value("login").map(login).transpose()?,
+            login: root.value("login").map_or(Ok(Login::OfTheRun), login)?,
             log: optional_text(root, "log")?.map(Template),
             configurations: root.value("configurations").map(configurations).transpose()?.unwrap_or_default(),
         })
@@ -100,8 +107,12 @@ fn start(node: &Node) -> Decoded<Start> {
 }
 
 fn login(node: &Node) -> Decoded<Login> {
+    // The shape allows no other text.
+    if node.text().is_some() {
+        return Ok(Login::Nobody);
+    }
     let template = |key| Ok(Template(text(needed(node, key)?)?.to_owned()));
-    Ok(Login { user: template("user")?, password: template("password")? })
+    Ok(Login::Described { user: template("user")?, password: template("password")? })
 }
 
 fn configurations(node: &Node) -> Decoded<BTreeMap<String, Vec<Capability>>> {

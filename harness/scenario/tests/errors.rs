@@ -136,6 +136,8 @@ fn other_files() {
     insta::assert_snapshot!("diagnosis_of_nothing", rendered(&diagnosis.expect_err("it is wrong")));
     let server = load_server_description(&source("s.yaml", "title: x\nstart: {container: a, at: b}\n"));
     insta::assert_snapshot!("server_started_twice", rendered(&server.expect_err("it is wrong")));
+    let server = load_server_description(&source("s.yaml", "title: x\nstart: {container: a}\nlogin: nobody\n"));
+    insta::assert_snapshot!("server_with_a_login_of_one_word", rendered(&server.expect_err("it is wrong")));
     let baseline = load_baseline(&source("b.yaml", "- id: a\n  diagnosis: b\n  reason: c\n  until: 2027-13-01\n"));
     insta::assert_snapshot!("baseline_until_no_day", rendered(&baseline.expect_err("it is wrong")));
 }

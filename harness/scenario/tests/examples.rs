@@ -6,7 +6,8 @@ use ftpspec_scenario::model::{
     Act, Answer, ClientOutcome, Demand, Effects, End, Handshake, Level, Payload, ReplyMatch, Scenario, Source,
 };
 use ftpspec_scenario::{
-    Diagnostic, Start, load_baseline, load_defect, load_diagnosis, load_scenario, load_server_description,
+    DescribedLogin, Diagnostic, Start, load_baseline, load_defect, load_diagnosis, load_scenario,
+    load_server_description,
 };
 use ftpspec_wire::CodePattern;
 
@@ -110,11 +111,24 @@ fn defects_diagnoses_descriptions_and_baselines_are_read() {
     );
     assert_eq!(description.configurations["strict"].len(), 3);
 
+    assert!(matches!(description.login, DescribedLogin::Described { .. }));
+
     let baseline = load_baseline(&source("vsftpd.yaml", BASELINE));
     let baseline = baseline.unwrap_or_else(|wrong| panic!("{}", rendered(&wrong)));
     assert!(baseline.entries[0].covers("server/prot/pbsz-prot-sequence", "engine=rustls,version=1.3"));
     assert!(!baseline.entries[1].covers("server/prot/levels", "engine=rustls,version=1.3"));
     assert!(baseline.entries[1].covers("server/prot/levels", "engine=rustls,version=1.2"));
+}
+
+#[test]
+fn a_description_says_who_may_log_in() {
+    let login = |text: &str| {
+        let text = format!("title: x\nstart: {{container: a}}\n{text}");
+        load_server_description(&source("peer.yaml", &text)).map(|description| description.login)
+    };
+    assert_eq!(login("").ok(), Some(DescribedLogin::OfTheRun));
+    assert_eq!(login("login: none\n").ok(), Some(DescribedLogin::Nobody));
+    assert!(matches!(login("login: {user: a, password: b}\n"), Ok(DescribedLogin::Described { .. })));
 }
 
 fn scenario(name: &str, text: &str) -> Scenario {

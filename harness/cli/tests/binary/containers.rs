@@ -71,7 +71,9 @@ fn a_finding_brings_what_the_server_in_the_container_wrote_of_this_session_alone
 fn the_list_of_peers_names_their_configurations() {
     let ran = ran(&["peers"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    for said in ["peer:vsftpd\n", "peer:proftpd\n", "  strict ", "reuse-demanded", "  images "] {
+    for said in
+        ["peer:vsftpd\n", "peer:proftpd\n", "peer:openssl\n", "  explicit ", "  strict ", "reuse-demanded", "  images "]
+    {
         assert!(ran.stdout.contains(said), "{said}: {}", ran.stdout);
     }
 }

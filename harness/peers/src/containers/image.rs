@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn each_embedded_peer_has_a_description_and_an_executable_start() {
-        assert_eq!(embedded_peers(), ["proftpd", "vsftpd"]);
+        assert_eq!(embedded_peers(), ["openssl", "proftpd", "vsftpd"]);
         let folder = tempfile::tempdir().unwrap();
         write_out(FOLDER, folder.path()).unwrap();
         for peer in embedded_peers() {

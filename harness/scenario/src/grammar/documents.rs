@@ -118,7 +118,11 @@ static SERVER_KEYS: &[Key] = &[
     needed("title", "The name that reports show.", &TEXT),
     needed("start", "How it is started, or where it runs.", &Shape::Record(START_KEYS)),
     key("ready", "The code of the greeting that tells it is ready; 220 if nothing is said.", &CODE),
-    key("login", "The login; user and password of the run if nothing is said.", &Shape::Record(LOGIN_KEYS)),
+    key(
+        "login",
+        "Who may log in; the user of the run if nothing is said. With `none` scenarios that log in are skipped.",
+        &LOGIN,
+    ),
     key("log", "Its own log file, shown with failures.", &TEXT),
     key("configurations", "What each of its configurations provides.", &Shape::Table(&NAME_FORMAT, &CONFIGURATION)),
 ];
@@ -128,6 +132,8 @@ static START_KEYS: &[Key] = &[
     key("at", "The URL of a server that runs already.", &TEXT),
     key("env", "Environment of the container or program.", &Shape::Table(&NAME_FORMAT, &TEXT)),
 ];
+static LOGIN: Shape =
+    Shape::Either(&[Shape::Text(&Format::Words { noun: "a login", words: &["none"] }), Shape::Record(LOGIN_KEYS)]);
 static LOGIN_KEYS: &[Key] = &[
     needed("user", "The user.", &TEXT),
     needed("password", "The password; a variable, never the word itself.", &TEXT),
