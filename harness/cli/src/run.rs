@@ -119,12 +119,12 @@ pub fn execute(options: &Options, console: &Console) -> Result<Exit, Failure> {
             biased;
             _ = std::future::ready(()), if schedule.variants.is_empty() => Err(Unplayed::Nothing),
             () = signals.arrived() => Err(signals.first().map_or(Unplayed::Nothing, Unplayed::Interrupted)),
-            made = making => made.map_err(Unplayed::Trouble),
+            made = making => made.and_then(|stage| stage.over(family)).map_err(Unplayed::Trouble),
         };
         let tell = |event: &RunEvent| reports.tell(event);
         match stage {
             Ok(stage) => {
-                let stage = Arc::new(stage.choosing(engine, version).over(family));
+                let stage = Arc::new(stage.choosing(engine, version));
                 ftpspec::run(stage, schedule, signals.stop(), tell).await;
             }
             Err(why) => _ = unplayed(&subject, &schedule, &why, tell),

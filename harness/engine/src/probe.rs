@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ftpspec_net::Limits;
+use ftpspec_peers::Family;
 use ftpspec_play::{CONTROL, Player};
 use ftpspec_scenario::model::{Act, Capability, Handshake, Level, Login, Script};
 use ftpspec_tls::{Engine, Version};
@@ -12,7 +13,7 @@ use ftpspec_wire::{Reply, escaped};
 
 use crate::finding::{find, transfer};
 use crate::stage::{Stage, seat};
-use crate::subject::{Endpoint, Family, NoEndpoint};
+use crate::subject::{Endpoint, NoEndpoint};
 
 /// What the probe found.
 #[derive(Debug, Clone, Default)]

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use ftpspec_peers::Family;
 use ftpspec_results::{
     CaseResult, Diagnosis, Fold, Libraries, Results, Role, RunEvent, Signal, StaleEntry, Started,
     Subject as ToldSubject, Verdict,
@@ -20,7 +21,7 @@ use crate::error::Trouble;
 use crate::probe::still_lives;
 use crate::scratch;
 use crate::stage::Stage;
-use crate::subject::{Family, Subject};
+use crate::subject::Subject;
 use crate::url::host_port;
 
 /// What is to be played, and how.
@@ -357,6 +358,8 @@ fn told_subject(subject: &Subject, version: Option<String>, family: Family) -> T
         Subject::Remote(remote) => host_port(&remote.host, remote.port),
         // Each variant has a server of its own, or each configuration, on a free port or address.
         Subject::Reference { .. } | Subject::Described { .. } => SocketAddr::new(family.loopback(), 0).to_string(),
+        #[cfg(feature = "containers")]
+        Subject::Container { family: Family::V6, .. } => SocketAddr::new(family.loopback(), 0).to_string(),
         #[cfg(feature = "containers")]
         Subject::Container { .. } => "127.1.0.0:2121".to_owned(),
     };

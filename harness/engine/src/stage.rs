@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ftpspec_net::Limits;
+use ftpspec_peers::Family;
 use ftpspec_peers::reference::ReferenceServer;
 use ftpspec_play::{ClientSeat, Player, Seat, Setting, Stop};
 use ftpspec_results::{CaseResult, Diagnosis as ToldDiagnosis, Verdict};
@@ -23,7 +24,7 @@ use crate::obstacle::logs_in;
 use crate::pace::Pace;
 use crate::probe::Probe;
 use crate::scratch::Scratch;
-use crate::subject::{Endpoint, Family, Host, NoEndpoint, Subject, upload_path};
+use crate::subject::{Endpoint, Host, NoEndpoint, Subject, upload_path};
 
 /// A subject made ready.
 pub struct Stage {
@@ -94,15 +95,17 @@ impl Stage {
         Self { engine, version, ..self }
     }
 
-    /// The embedded reference server listens on the loopback address of this family; a server elsewhere was given its
-    /// own with its address.
-    #[must_use]
-    pub fn over(mut self, family: Option<Family>) -> Self {
+    /// The embedded reference server listens on the loopback address of this family; every other subject was given its
+    /// own when it was named.
+    ///
+    /// # Errors
+    /// This machine has no such address.
+    pub fn over(mut self, family: Option<Family>) -> Result<Self, Trouble> {
         if let (Some(family), Subject::Reference { .. }) = (family, &self.host.subject) {
-            self.host.family = family;
+            self.host.listens_in(family)?;
             self.probe = Probe::of_reference(family);
         }
-        self
+        Ok(self)
     }
 
     /// What the probe found.

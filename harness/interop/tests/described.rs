@@ -8,7 +8,7 @@ mod support;
 use std::path::Path;
 use std::sync::Arc;
 
-use ftpspec::{CaseResult, Catalogue, Limits, Subject, Verdict};
+use ftpspec::{CaseResult, Catalogue, Family, Limits, Subject, Verdict};
 use ftpspec_scenario::model::Source;
 use ftpspec_scenario::{ServerDescription, load_server_description};
 
@@ -90,7 +90,7 @@ async fn played(description: &str, selectors: &[&str]) -> Vec<CaseResult> {
 fn subject(text: &str) -> Subject {
     let source = Source { name: "unftpd.yaml".to_owned(), text: text.to_owned() };
     let description: ServerDescription = load_server_description(&Arc::new(source)).unwrap();
-    Subject::Described { description: Arc::new(description), trust: None }
+    Subject::Described { description: Arc::new(description), trust: None, family: Family::V4 }
 }
 
 /// The committed description, with the program where this build has put it.

@@ -7,6 +7,9 @@ pub mod containers;
 pub mod files;
 mod greeting;
 pub mod pki;
+mod place;
 pub mod process;
 pub mod reference;
 mod words;
+
+pub use self::place::{Family, NoPlace};
