@@ -290,6 +290,8 @@ impl Stage {
         set("password".to_owned(), endpoint.password.reveal().as_bytes());
         set("address".to_owned(), endpoint.address.ip().to_string().as_bytes());
         set("port".to_owned(), endpoint.address.port().to_string().as_bytes());
+        // RFC 2428 §2: the number of its address family.
+        set("network-protocol".to_owned(), if endpoint.address.is_ipv4() { b"1" } else { b"2" });
         set("upload".to_owned(), upload.as_bytes());
         // Where any transfer will do.
         let file = ["text", "any"].iter().find_map(|name| endpoint.fixtures.get(*name));

@@ -307,13 +307,16 @@ pub enum ConnectTo {
     Passive,
 }
 
-/// `passive: EPSV`, or `passive: {send: EPSV, in-range: yes}`
+/// `passive: EPSV`, or `passive: {send: EPSV, in-range: yes, exact: yes}`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Passive {
     /// The command.
     pub command: Template,
     /// Whether the port must be one of the range that the subject is set up with.
     pub in_range: bool,
+    /// Whether it is a finding of field practice where the reply is more than it must be: a 227 that names another host, a
+    /// 229 that goes on behind its bracket.
+    pub exact: bool,
 }
 
 /// `answer: 226`, or `answer: 226 Transfer complete`. A code alone gets the words (and, for 227, 229, 211, 257 …, the
@@ -424,6 +427,8 @@ pub enum ReplyMatch {
     Like(CodePattern),
     /// Exactly this code.
     Exact(u16),
+    /// Exactly this code, and behind it a list of network protocols, `(1,2)`.
+    WithProtocols(u16),
     /// A map from code to what follows; a full code is exact and wins over a class, `any` takes the rest.
     Branches(Vec<(ReplyKey, Script)>),
 }

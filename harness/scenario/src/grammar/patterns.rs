@@ -29,6 +29,8 @@ pub(crate) const UNMET_WHYS: &[&str] = &[
     "clear",
     "octets-came",
     "malformed",
+    "protocols",
+    "out-of-range",
 ];
 
 /// The alerts of RFC 8446 §6 and RFC 5246 §7.2, close_notify apart.
