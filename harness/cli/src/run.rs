@@ -120,12 +120,14 @@ pub fn execute(options: &Options, console: &Console) -> Result<Exit, Failure> {
             Err(Unplayed::Nothing)
         } else {
             let (subject, catalogue, limits) = (subject.clone(), catalogue.clone(), choice.limits());
-            Stage::new_until(subject, catalogue, limits, allow, again, signals.stop()).await
+            Stage::new_until(subject, catalogue, limits, allow, again, signals.stop())
+                .await
+                .and_then(|stage| stage.over(family).map_err(Unplayed::Trouble))
         };
         let tell = |event: &RunEvent| reports.tell(event);
         match stage {
             Ok(stage) => {
-                let stage = Arc::new(stage.choosing(engine, version).over(family));
+                let stage = Arc::new(stage.choosing(engine, version));
                 ftpspec::run(stage, schedule, signals.stop(), tell).await;
             }
             Err(why) => _ = unplayed(&subject, &schedule, &why, tell),

@@ -53,7 +53,7 @@ pub struct SubjectOptions {
     /// Use IPv4 only
     #[arg(short = '4', conflicts_with = "ipv6")]
     ipv4: bool,
-    /// Use IPv6 only; the embedded reference server listens on ::1
+    /// Use IPv6 only; servers that are started for the run listen on ::1
     #[arg(short = '6')]
     ipv6: bool,
     /// Give the embedded reference server this defect
@@ -96,7 +96,7 @@ impl SubjectOptions {
             if let Some(option) = self.only_for_urls().next() {
                 return Err(Failure::WrongUse(format!("{option} is for a URL; a peer of ours brings its own")));
             }
-            return container(peer).map(Chosen::of_ours);
+            return container(peer, self.own_family()).map(Chosen::of_ours);
         }
         let remote = if server.contains("://") {
             self.remote(server)?
@@ -118,6 +118,11 @@ impl SubjectOptions {
             (_, true) => Some(Family::V6),
             _ => None,
         }
+    }
+
+    /// The family in which peers of ours listen.
+    fn own_family(&self) -> Family {
+        self.family().unwrap_or(Family::V4)
     }
 
     /// The options with which the same subject is met again, as a shell takes them; each begins with a blank.
@@ -163,7 +168,6 @@ impl SubjectOptions {
             ("--client-cert", self.client_cert.is_some()),
             ("--insecure", self.insecure),
             ("--connect-to", self.connect_to.is_some()),
-            ("-6", self.ipv6),
         ];
         given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name)
     }
@@ -184,7 +188,7 @@ impl SubjectOptions {
             return Err(Failure::WrongUse(format!("{option} is for a server that runs already; this one is started")));
         }
         self.warn_of_insecure();
-        Ok(Subject::Described { description, trust: self.trust()? })
+        Ok(Subject::Described { description, trust: self.trust()?, family: self.own_family() })
     }
 
     /// A server that a file describes, and that runs already.
@@ -314,13 +318,13 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
 }
 
 #[cfg(feature = "containers")]
-fn container(peer: &str) -> Result<Subject, Failure> {
+fn container(peer: &str, family: Family) -> Result<Subject, Failure> {
     let (peer, suite) = crate::peers::name_and_suite(peer)?;
-    Ok(Subject::Container { peer, suite })
+    Ok(Subject::Container { peer, suite, family })
 }
 
 #[cfg(not(feature = "containers"))]
-fn container(_: &str) -> Result<Subject, Failure> {
+fn container(_: &str, _: Family) -> Result<Subject, Failure> {
     Err(Failure::wrong_use("this ftpspec was built without containers"))
 }
 

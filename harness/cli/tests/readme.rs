@@ -16,6 +16,8 @@ const PAGE: &str = include_str!("../../../README.md");
 
 /// How the page calls the program before it is installed.
 const NOT_INSTALLED: &str = "cargo run --locked -- ";
+/// More than chance needs.
+const TRIES: usize = 10;
 /// Where the page's own server is said to listen.
 const PAGE_PORT: &str = ":2121";
 /// The page's image, which these tests do not build unless they must: that takes minutes on a machine that has no base.
@@ -47,11 +49,39 @@ fn every_other_command_ends_as_the_page_says_and_shows_what_it_shows() {
     for block in blocks(PAGE) {
         match block.mark.as_str() {
             "main command" | "test command" | "needs containers" | "needs a server" | "needs a partner" => {}
+            "builds the server" | "starts the server" | "shows the finding" => {}
             "shows" => shows(&block, &output),
             _ if !block.commands().is_empty() => output = run_all(folder.path(), &block, &[]),
             _ => {}
         }
     }
+}
+
+#[test]
+fn the_file_for_a_server_of_ones_own_starts_it_and_the_first_finding_is_as_shown() {
+    let folder = checkout();
+    let program = Path::new(env!("CARGO_BIN_EXE_ftpspec"));
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let build = run(&top, &only_command(&marked("builds the server")), &[("CARGO_NET_OFFLINE", "true")]);
+    assert!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
+    // Where a build puts its programs, as the page's file has it.
+    fs::create_dir(folder.path().join("target")).expect("a folder can be made");
+    symlink(program.parent().expect("a program lies in a folder"), folder.path().join("target/debug"))
+        .expect("a link can be made");
+    let file = blocks(PAGE).into_iter().find(|block| block.file == "my-server.yaml").expect("the page shows the file");
+    fs::write(folder.path().join(&file.file), &file.text).expect("it can be written");
+    let lint = run(folder.path(), "ftpspec lint my-server.yaml", &[]);
+    assert_eq!(lint.status.code(), Some(0), "{}", String::from_utf8_lossy(&lint.stderr));
+
+    let command = only_command(&marked("starts the server"));
+    // libunftp 0.24.0 takes our ClientHello for a command, by chance and seldom (harness/interop/tests/support).
+    let outputs = (0..TRIES).map(|_| run(folder.path(), &command, &[]));
+    let output = outputs
+        .map(|output| (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned()))
+        .find(|(_, said)| !said.contains("plaintext-in-handshake"))
+        .expect("chance is not that bad");
+    assert_eq!(output.0, Some(1), "{}", output.1);
+    shows(&marked("shows the finding"), &output.1);
 }
 
 #[test]

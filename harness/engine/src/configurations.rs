@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ftpspec_peers::Family;
 #[cfg(feature = "containers")]
 use ftpspec_peers::containers::{self, PeerImage, RunningPeer, StartOptions, engine_version};
 use ftpspec_peers::process::{self, ProcessOptions, RunningProcess};
@@ -29,6 +30,7 @@ use crate::subject::NoEndpoint;
 pub(crate) struct Configurations {
     description: Arc<ServerDescription>,
     how: How,
+    family: Family,
     certificates: PathBuf,
     user: String,
     password: Secret,
@@ -102,12 +104,12 @@ impl Running {
         }
     }
 
-    /// The passive range of a configuration that has a narrow one.
-    pub(crate) fn narrow_range(&self) -> RangeInclusive<u16> {
+    /// The passive range that it was given.
+    pub(crate) fn passive_ports(&self) -> RangeInclusive<u16> {
         match &self.server {
             Server::Process(process) => process.passive_ports(),
             #[cfg(feature = "containers")]
-            Server::Container(_) => NARROW_RANGE,
+            Server::Container(peer) => peer.passive_ports(),
         }
     }
 
@@ -143,6 +145,7 @@ impl Configurations {
     /// The description starts nothing, or what it needs to start is not here.
     pub(crate) async fn described(
         description: Arc<ServerDescription>,
+        family: Family,
         certificates: PathBuf,
         user: &str,
         password: &Secret,
@@ -160,7 +163,7 @@ impl Configurations {
                 return Err(Trouble { text: format!("{title} runs already: {url} is to be met, not to be started") });
             }
         };
-        Ok(Self::new(description, how, certificates, user, password))
+        Ok(Self::new(description, how, family, certificates, user, password))
     }
 
     /// A peer of `docker/`, from the image of a Debian suite.
@@ -168,6 +171,7 @@ impl Configurations {
     pub(crate) async fn of_peer(
         peer: &str,
         suite: &str,
+        family: Family,
         certificates: PathBuf,
         user: &str,
         password: &Secret,
@@ -184,12 +188,13 @@ impl Configurations {
             _ => &[],
         };
         let how = How::container(PeerImage::built_here(peer, suite), environment, &format!("peer:{peer}")).await?;
-        Ok(Self::new(Arc::new(description), how, certificates, user, password))
+        Ok(Self::new(Arc::new(description), how, family, certificates, user, password))
     }
 
     fn new(
         description: Arc<ServerDescription>,
         how: How,
+        family: Family,
         certificates: PathBuf,
         user: &str,
         password: &Secret,
@@ -200,7 +205,7 @@ impl Configurations {
             running.insert(ONLY.to_owned(), OnceCell::new());
         }
         let (user, password) = login(&description.login, user, password);
-        Self { description, how, certificates, user, password, running }
+        Self { description, how, family, certificates, user, password, running }
     }
 
     /// Who may log in, and with what; nothing where the server has no accounts.
@@ -283,6 +288,7 @@ impl Configurations {
         let command = command.iter().map(|template| template.0.clone()).collect();
         let options = ProcessOptions {
             environment: filled_later(environment),
+            family: self.family,
             user: self.user.clone(),
             password: self.password.reveal().to_owned(),
             implicit_tls: provides.contains(&Capability::ImplicitTls),
@@ -309,10 +315,9 @@ impl Configurations {
         let mut options = StartOptions::new(configuration, &self.certificates, files);
         options.user.clone_from(&self.user);
         self.password.reveal().clone_into(&mut options.password);
+        options.family = self.family;
         options.implicit_tls = provides.contains(&Capability::ImplicitTls);
-        if provides.contains(&Capability::NarrowRange) {
-            options.passive_ports = NARROW_RANGE;
-        }
+        options.narrow_range = provides.contains(&Capability::NarrowRange);
         options.ready = self.description.ready;
         options.log = self.description.log.as_ref().map(|log| log.0.clone());
         options.environment = filled_later(environment);
@@ -400,10 +405,6 @@ const LAST_WORDS: usize = 12;
 /// The name of the configuration of a server that has no other.
 const ONLY: &str = "only";
 
-/// The passive range of a container whose configuration has a narrow one.
-#[cfg(feature = "containers")]
-const NARROW_RANGE: RangeInclusive<u16> = 40_000..=40_003;
-
 #[cfg(test)]
 mod tests {
     use ftpspec_scenario::load_server_description;
@@ -431,6 +432,6 @@ mod tests {
         let source = Source { name: "x.yaml".to_owned(), text: text.to_owned() };
         let description = load_server_description(&Arc::new(source)).unwrap();
         let (description, password) = (Arc::new(description), Secret::new("a password"));
-        Configurations::described(description, PathBuf::new(), "the run's", &password).await.unwrap()
+        Configurations::described(description, Family::V4, PathBuf::new(), "the run's", &password).await.unwrap()
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ftpspec_peers::Family;
 use ftpspec_peers::pki::Pki;
 use ftpspec_scenario::model::Capability;
 use ftpspec_transcript::Secret;
@@ -23,7 +24,7 @@ pub struct StartedPeer {
 }
 
 impl StartedPeer {
-    /// Starts a peer of `docker/` on a Debian suite, with a password of its own; without a configuration the one in
+    /// Starts a peer of `docker/` on a Debian suite, in IPv4, with a password of its own; without a configuration the one in
     /// which TLS is optional.
     ///
     /// # Errors
@@ -31,7 +32,8 @@ impl StartedPeer {
     pub async fn start(peer: &str, suite: &str, configuration: Option<&str>) -> Result<Self, Trouble> {
         let pki = Pki::cached().map_err(|error| Trouble::new("the test PKI", &error))?;
         let password = Secret::new(&random_word()?);
-        let configurations = Configurations::of_peer(peer, suite, pki.dir().to_owned(), USER, &password).await?;
+        let configurations =
+            Configurations::of_peer(peer, suite, Family::V4, pki.dir().to_owned(), USER, &password).await?;
         let name = match configuration {
             None => configurations.configuration(&BTreeSet::new()),
             Some(wanted) => configurations.names().find(|name| *name == wanted),

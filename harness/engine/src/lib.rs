@@ -4,7 +4,9 @@
 //!
 //! ```no_run
 //! use std::{path::Path, sync::Arc};
-//! use ftpspec::{Catalogue, Effects, Limits, Stage, Subject, Verdict, load_server_description, read_file, schedule};
+//! use ftpspec::{
+//!     Catalogue, Effects, Family, Limits, Stage, Subject, Verdict, load_server_description, read_file, schedule,
+//! };
 //!
 //! #[tokio::test]
 //! async fn an_empty_file_is_served_over_tls() {
@@ -14,7 +16,7 @@
 //! async fn holds(scenario: &str) {
 //!     let file = read_file(Path::new("tests/my-server.yaml"), "my-server.yaml").unwrap();
 //!     let description = Arc::new(load_server_description(&file).unwrap());
-//!     let subject = Subject::Described { description, trust: None };
+//!     let subject = Subject::Described { description, trust: None, family: Family::V4 };
 //!     let catalogue = Catalogue::embedded().unwrap();
 //!     let variants = schedule(&catalogue, &[scenario.parse().unwrap()]).unwrap();
 //!     let limits = Limits::default();
@@ -75,6 +77,7 @@ mod url;
 pub use container::StartedPeer;
 pub use error::Trouble;
 pub use ftpspec_net::Limits;
+pub use ftpspec_peers::Family;
 pub use ftpspec_results::{CaseResult, Exit, Results, RunEvent, Signal, Verdict};
 pub use ftpspec_scenario::model::Effects;
 pub use ftpspec_scenario::{Catalogue, ServerDescription, load_server_description, read_file};
@@ -88,7 +91,7 @@ pub use run::{Schedule, Scheduled, Unplayed, libraries, narrow, run, unplayed};
 pub use shard::{Shard, WrongShard};
 pub use stage::{Played, Stage};
 pub use stop::Stop;
-pub use subject::{Family, Remote, Subject, Surroundings};
+pub use subject::{Remote, Subject, Surroundings};
 pub use url::{ServerUrl, ServerUrlError};
 
 use ftpspec_scenario::{SelectError, Selector, select};

@@ -1,6 +1,7 @@
 //! Why a variant is not played on a subject: what is not allowed, not offered, not known, or would break its pace. It
 //! decides before anything is sent.
 
+use std::net::SocketAddr;
 use std::sync::PoisonError;
 
 use ftpspec_results::Verdict;
@@ -73,10 +74,10 @@ impl Stage {
 
     /// Waits until a variant may be played; the error is the reason why it may not.
     pub(crate) async fn paced(&self, endpoint: &Endpoint, variant: &Variant) -> Result<Permit<'_>, String> {
+        if let Some(reason) = out_of_reach(endpoint.address, variant) {
+            return Err(reason);
+        }
         for name in variables(&variant.steps) {
-            if name.ends_with(".PORT") && endpoint.address.is_ipv6() {
-                return Err("capability: PORT has room for an IPv4 address only".to_owned());
-            }
             let missing = match name.split_once('.') {
                 Some(("fixture", fixture)) => !endpoint.fixtures.contains_key(fixture),
                 _ => name == "upload" && endpoint.scratch.is_none(),
@@ -101,6 +102,25 @@ impl Stage {
         let line = self.probe.lines.iter().find(|line| line.starts_with(word));
         line.map_or_else(String::new, |line| format!(" (probe: {line})"))
     }
+}
+
+/// Why what a variant is about cannot be at this address.
+fn out_of_reach(address: SocketAddr, variant: &Variant) -> Option<String> {
+    let room = |command| format!("capability: {command} has room for an IPv4 address only");
+    if address.is_ipv6() && variables(&variant.steps).iter().any(|name| name.ends_with(".PORT")) {
+        return Some(room("PORT"));
+    }
+    if address.is_ipv6() && variant.needs.contains(&Capability::Pasv) {
+        return Some(room("PASV"));
+    }
+    // A listener at an address of its own is a trap on this machine's loopback.
+    let trap = |act: &Act| matches!(act, Act::Listen { at: Some(_), .. });
+    if !address.ip().is_loopback() && mentions(&variant.steps, &trap) {
+        return Some(
+            "capability: the trap stands on this machine's loopback, where this server cannot come".to_owned(),
+        );
+    }
+    None
 }
 
 /// Whether the real password is sent.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ftpspec_net::Limits;
+use ftpspec_peers::Family;
 use ftpspec_play::{CONTROL, Player};
 use ftpspec_results::Signal;
 use ftpspec_scenario::model::{Act, Capability, Certificate, Handshake, Level, Login, Script};
@@ -16,7 +17,7 @@ use crate::finding::{find, transfer};
 use crate::run::Unplayed;
 use crate::stage::{PARTING, Stage, seat};
 use crate::stop::{Stop, unless_signalled};
-use crate::subject::{Endpoint, Family, NoEndpoint};
+use crate::subject::{Endpoint, NoEndpoint};
 
 /// What the probe found.
 #[derive(Debug, Clone, Default)]

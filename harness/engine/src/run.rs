@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use ftpspec_peers::Family;
 use ftpspec_results::{
     CaseResult, Diagnosis, Fold, Libraries, Results, Role, RunEvent, Signal, StaleEntry, Started,
     Subject as ToldSubject, Verdict,
@@ -21,7 +22,7 @@ use crate::probe::still_lives;
 use crate::scratch;
 use crate::stage::{Live, Stage};
 use crate::stop::Stop;
-use crate::subject::{Family, Subject};
+use crate::subject::Subject;
 use crate::url::host_port;
 
 /// What is to be played, and how.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ftpspec_net::Limits;
+use ftpspec_peers::Family;
 use ftpspec_peers::reference::ReferenceServer;
 use ftpspec_play::{ClientSeat, Player, Seat, Setting, Stop};
 use ftpspec_results::{CaseResult, Diagnosis as ToldDiagnosis, Verdict};
@@ -26,7 +27,7 @@ use crate::run::Unplayed;
 use crate::scratch::Scratch;
 use crate::server_log::Listening;
 use crate::stop::{self, never, unless_signalled};
-use crate::subject::{Endpoint, Family, Host, NoEndpoint, Subject, upload_path};
+use crate::subject::{Endpoint, Host, NoEndpoint, Subject, upload_path};
 
 /// A subject made ready.
 pub struct Stage {
@@ -114,15 +115,17 @@ impl Stage {
         Self { engine, version, ..self }
     }
 
-    /// The embedded reference server listens on the loopback address of this family; a server elsewhere was given its
-    /// own with its address.
-    #[must_use]
-    pub fn over(mut self, family: Option<Family>) -> Self {
+    /// The embedded reference server listens on the loopback address of this family; every other subject was given its
+    /// own when it was named.
+    ///
+    /// # Errors
+    /// This machine has no such address.
+    pub fn over(mut self, family: Option<Family>) -> Result<Self, Trouble> {
         if let (Some(family), Subject::Reference { .. }) = (family, &self.host.subject) {
-            self.host.family = family;
+            self.host.listens_in(family)?;
             self.probe = Probe::of_reference(family);
         }
-        self
+        Ok(self)
     }
 
     /// What the probe found.
@@ -313,6 +316,8 @@ impl Stage {
         set("password".to_owned(), endpoint.password.reveal().as_bytes());
         set("address".to_owned(), endpoint.address.ip().to_string().as_bytes());
         set("port".to_owned(), endpoint.address.port().to_string().as_bytes());
+        // RFC 2428 §2: the number of its address family.
+        set("network-protocol".to_owned(), if endpoint.address.is_ipv4() { b"1" } else { b"2" });
         set("upload".to_owned(), upload.as_bytes());
         // Where any transfer will do.
         let file = ["text", "any"].iter().find_map(|name| endpoint.fixtures.get(*name));

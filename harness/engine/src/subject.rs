@@ -1,12 +1,13 @@
 //! The software under test, and how to reach it in the configuration that a variant needs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ftpspec_net::{Limits, Names};
+use ftpspec_peers::Family;
 use ftpspec_peers::pki::{self, Pki};
 use ftpspec_peers::reference::{FIXTURES_FOLDER, ReferenceServer, ReferenceSettings, SCRATCH_FOLDER};
 use ftpspec_play::fixture::FIXTURES;
@@ -35,6 +36,8 @@ pub enum Subject {
         peer: String,
         /// The Debian suite it is built from.
         suite: String,
+        /// Where it listens: on a loopback address of its own, or on `::1`.
+        family: Family,
     },
     /// A server that is started as its description tells.
     Described {
@@ -42,6 +45,8 @@ pub enum Subject {
         description: Arc<ServerDescription>,
         /// Whose certificates are accepted; none: those of the test PKI, which the server was handed.
         trust: Option<Trust>,
+        /// Where it is to listen: on a loopback address of its own, or on `::1`.
+        family: Family,
     },
     /// A server that runs somewhere.
     Remote(Remote),
@@ -58,6 +63,16 @@ impl Subject {
             Self::Container { peer, .. } => peer.clone(),
             Self::Described { description, .. } => description.title.clone(),
             Self::Remote(remote) => remote.surroundings.title.clone().unwrap_or_else(|| remote.host.clone()),
+        }
+    }
+
+    /// The family in which a peer that is started for the run listens.
+    fn family(&self) -> Option<Family> {
+        match self {
+            Self::Reference { .. } | Self::Remote(_) => None,
+            #[cfg(feature = "containers")]
+            Self::Container { family, .. } => Some(*family),
+            Self::Described { family, .. } => Some(*family),
         }
     }
 }
@@ -104,32 +119,6 @@ pub struct Surroundings {
     pub versions: Vec<Version>,
     /// IPv4 or IPv6 only.
     pub family: Option<Family>,
-}
-
-/// A family of addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
-    /// IPv4.
-    V4,
-    /// IPv6.
-    V6,
-}
-
-impl Family {
-    /// The address of this machine.
-    #[must_use]
-    pub fn loopback(self) -> IpAddr {
-        match self {
-            Self::V4 => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            Self::V6 => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        }
-    }
-
-    /// Whether an address is of this family.
-    #[must_use]
-    pub fn has(self, address: &SocketAddr) -> bool {
-        address.is_ipv4() == (self == Self::V4)
-    }
 }
 
 impl Remote {
@@ -207,7 +196,7 @@ pub(crate) struct Host {
     pub(crate) subject: Subject,
     pub(crate) pki: Arc<Pki>,
     pub(crate) names: Names,
-    /// Where the reference server listens.
+    /// Where our own peers listen.
     pub(crate) family: Family,
     password: Secret,
     limits: Limits,
@@ -227,14 +216,17 @@ impl Host {
         let names = names(&pki)?;
         let password = Secret::new(&random_word()?);
         let certificates = pki.dir().to_owned();
+        let family = subject.family().unwrap_or(Family::V4);
+        has_loopback(family)?;
         let configurations = match &subject {
             #[cfg(feature = "containers")]
-            Subject::Container { peer, suite } => {
-                Some(Configurations::of_peer(peer, suite, certificates, USER, &password).await?)
+            Subject::Container { peer, suite, .. } => {
+                Some(Configurations::of_peer(peer, suite, family, certificates, USER, &password).await?)
             }
-            Subject::Described { description, trust } => {
+            Subject::Described { description, trust, .. } => {
                 let described = Arc::clone(description);
-                let configurations = Configurations::described(described, certificates, USER, &password).await?;
+                let configurations =
+                    Configurations::described(described, family, certificates, USER, &password).await?;
                 if trust.is_none() && !configurations.shows_our_certificate() {
                     let title = &description.title;
                     return Err(Trouble {
@@ -247,7 +239,14 @@ impl Host {
             }
             _ => None,
         };
-        Ok(Self { subject, pki, names, family: Family::V4, password, limits, configurations })
+        Ok(Self { subject, pki, names, family, password, limits, configurations })
+    }
+
+    /// From here on the reference server listens in this family.
+    pub(crate) fn listens_in(&mut self, family: Family) -> Result<(), Trouble> {
+        has_loopback(family)?;
+        self.family = family;
+        Ok(())
     }
 
     /// The endpoint that provides what is needed; `engine` is that of our side.
@@ -309,7 +308,7 @@ impl Host {
             user: login.map(|(user, _)| user.to_owned()),
             password: login.map_or_else(|| Secret::new(""), |(_, password)| password.clone()),
             trust: trust.cloned().unwrap_or(endpoint.trust),
-            passive_ports: needs.contains(&Capability::NarrowRange).then(|| running.narrow_range()),
+            passive_ports: needs.contains(&Capability::NarrowRange).then(|| running.passive_ports()),
             running: Some(running),
             ..endpoint
         })
@@ -375,6 +374,11 @@ impl Host {
             _ => self.configurations.as_ref().and_then(Configurations::version),
         }
     }
+}
+
+/// Looked at before anything is started, so that it is told once and not by each variant.
+fn has_loopback(family: Family) -> Result<(), Trouble> {
+    family.check().map_err(|missing| Trouble { text: missing.to_string() })
 }
 
 async fn remote_endpoint(remote: &Remote, needs: &BTreeSet<Capability>) -> Result<Endpoint, NoEndpoint> {

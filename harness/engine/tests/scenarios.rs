@@ -7,7 +7,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ftpspec::{CaseResult, Effects, Limits, Scheduled, Stage, Subject, Verdict, schedule};
+use ftpspec::{CaseResult, Effects, Family, Limits, Scheduled, Stage, Subject, Verdict, schedule};
 use ftpspec_peers::containers::{PeerImage, engine_version, has_image};
 use ftpspec_scenario::{Baseline, load_baseline, read_file};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -60,7 +60,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             trials.push(absent(peer, missing));
             continue;
         }
-        let subject = Subject::Container { peer: (*peer).to_owned(), suite: SUITE.to_owned() };
+        let subject = Subject::Container { peer: (*peer).to_owned(), suite: SUITE.to_owned(), family: Family::V4 };
         let shared = Arc::new(Shared::new(subject, known_deviations(peer)?));
         stages.push(Arc::clone(&shared));
         let mut last = "";

@@ -1,5 +1,5 @@
 //! Peers in containers: builds their images from the embedded folders of `docker/`, starts each on a loopback address of
-//! its own, waits for its greeting, and sees to it that none outlives us.
+//! its own (in IPv6 on ports of its own), waits for its greeting, and sees to it that none outlives us.
 //!
 //! The containers share the host's network, so that no port proxy stands between peer and harness: a proxy turns a reset
 //! into a FIN and falsifies the evidence. Nothing is ever published beyond loopback, and nothing is ever pulled for a
@@ -15,6 +15,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::place::NoPlace;
 use crate::words::last_lines;
 
 pub use self::docker::{engine_version, has_image};
@@ -61,9 +62,9 @@ pub enum ContainerError {
         /// What it said.
         why: String,
     },
-    /// No address of 127.1.0.0/16 could be listened on: the system has only 127.0.0.1, or all are taken.
-    #[error("no free loopback address below 127.1.0.0/16")]
-    NoAddress,
+    /// There is nowhere to listen.
+    #[error(transparent)]
+    NoPlace(#[from] NoPlace),
     /// A value of the environment names a word that we do not know.
     #[error("the environment {variable} names ${{{word}}}, which is not one of {}", running::PLACEHOLDERS.join(", "))]
     UnknownPlaceholder {

@@ -7,9 +7,11 @@ pub mod containers;
 pub mod files;
 mod greeting;
 pub mod pki;
+mod place;
 pub mod process;
 pub mod reference;
 mod words;
 mod written;
 
-pub use written::{Mark, Written};
+pub use self::place::{Family, NoPlace};
+pub use self::written::{Mark, Written};

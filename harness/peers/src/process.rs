@@ -4,7 +4,6 @@
 
 pub(crate) mod folder;
 mod kept;
-mod place;
 
 use std::fs::File;
 use std::io;
@@ -19,17 +18,18 @@ use tokio::time::Instant;
 
 use self::folder::Folder;
 use self::kept::Kept;
-use self::place::Place;
 use crate::greeting::{Greeting, first_line};
-use crate::words::{filled_in, last_lines};
+use crate::place::{Family, NoPlace, Place};
+use crate::words::{filled_in, host, last_lines};
 use crate::written::{LONGEST_SINCE, Mark, Written, length, lines, since};
 
 /// How a server is to be started as a process.
 #[derive(Debug, Clone)]
 pub struct ProcessOptions {
     /// The program and its arguments, in which `${address}`, `${port}`, `${configuration}`, `${passive-ports}`, `${user}`,
-    /// `${password}`, `${root}`, `${certificate}`, `${key}` and `${ca}` are replaced. A program with a `/` in its name is
-    /// looked for from the folder in which we run.
+    /// `${password}`, `${root}`, `${certificate}`, `${key}` and `${ca}` are replaced. In `${address}:${port}` an IPv6 address
+    /// stands in square brackets, alone it stands bare. A program with a `/` in its name is looked for from the folder in
+    /// which we run.
     pub command: Vec<String>,
     /// What is added to our own environment: names, and values in which the same words are replaced.
     pub environment: Vec<(String, String)>,
@@ -39,6 +39,8 @@ pub struct ProcessOptions {
     pub user: String,
     /// Its password. It protects nothing: whoever sees our processes can read it.
     pub password: String,
+    /// The family of the address where it is to listen.
+    pub family: Family,
     /// Whether TLS begins with the first octet.
     pub implicit_tls: bool,
     /// Whether the range of passive ports has only a few.
@@ -56,7 +58,7 @@ pub struct ProcessOptions {
 }
 
 impl ProcessOptions {
-    /// A greeting of 220, no log file, no variables in the environment, and the limits of a program that is not slow.
+    /// IPv4, a greeting of 220, no log file, no variables in the environment, and the limits of a program that is not slow.
     #[must_use]
     pub fn new(command: Vec<String>, configuration: &str, certificates: &Path) -> Self {
         Self {
@@ -65,6 +67,7 @@ impl ProcessOptions {
             configuration: configuration.to_owned(),
             user: "ftpspec".to_owned(),
             password: "ftpspec".to_owned(),
+            family: Family::V4,
             implicit_tls: false,
             narrow_range: false,
             certificates: certificates.to_owned(),
@@ -157,7 +160,7 @@ impl RunningProcess {
 }
 
 /// Starts a server and waits for its greeting. If its command or environment name `${address}`, it gets a loopback address
-/// of its own; else ports of its own on 127.0.0.1.
+/// of its own; else ports of its own on 127.0.0.1. In IPv6 it is always ports of its own, on `::1`.
 ///
 /// # Errors
 /// The command cannot be filled in or started; the process ends, or does not greet in time.
@@ -165,8 +168,12 @@ pub async fn start(options: &ProcessOptions) -> Result<RunningProcess, ProcessEr
     if !options.names("port") {
         return Err(ProcessError::NoPort);
     }
-    let place = if options.names("address") { Place::with_address } else { Place::with_ports };
-    let place = place(options.narrow_range).ok_or(ProcessError::NoPlace)?;
+    let ProcessOptions { family, implicit_tls, narrow_range, .. } = *options;
+    let place = if options.names("address") {
+        Place::with_address(family, implicit_tls, narrow_range)?
+    } else {
+        Place::with_ports(family, narrow_range)?
+    };
     let folder = Folder::make()?;
     let words = Words { options, place: &place, root: folder.root() };
     let (command, program) = words.command(&folder.output())?;
@@ -198,9 +205,9 @@ pub enum ProcessError {
         /// The word between the braces.
         word: String,
     },
-    /// Every port that we look at is taken.
-    #[error("no free ports on loopback: is a run left over?")]
-    NoPlace,
+    /// There is nowhere to listen.
+    #[error(transparent)]
+    NoPlace(#[from] NoPlace),
     /// The program could not be started.
     #[error("start {program}: {source}{}", cure(.source))]
     Start {
@@ -299,15 +306,15 @@ impl Words<'_> {
     }
 
     fn fill_in(&self, place: &str, template: &str) -> Result<String, ProcessError> {
-        filled_in(template, |word| self.value_of(word))
+        filled_in(template, |word, behind| self.value_of(word, behind))
             .map_err(|word| ProcessError::UnknownWord { place: place.to_owned(), word })
     }
 
-    fn value_of(&self, word: &str) -> Option<String> {
+    fn value_of(&self, word: &str, behind: &str) -> Option<String> {
         let ports = &self.place.passive_ports;
         let certificate = |file: &str| self.options.certificates.join(file).to_string_lossy().into_owned();
         Some(match word {
-            "address" => self.place.address.ip().to_string(),
+            "address" => host(self.place.address.ip(), behind),
             "port" => self.place.address.port().to_string(),
             "configuration" => self.options.configuration.clone(),
             "passive-ports" => format!("{}-{}", ports.start(), ports.end()),

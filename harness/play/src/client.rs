@@ -8,12 +8,12 @@ use std::sync::Arc;
 use ftpspec_net::limits::KEPT_OF_DATA;
 use ftpspec_net::{Act as NetAct, Carries, Connection, Early, Setup};
 use ftpspec_scenario::model::{
-    Act, Certificate, Connect, ConnectTo, Handshake, Leaf, Login, Passive, Place, ProtectionLevel, ReplyMatch, Resume,
-    Step, Template, Why,
+    Act, Certificate, Connect, ConnectTo, Handshake, Leaf, Level, Login, Passive, Place, ProtectionLevel, ReplyMatch,
+    Resume, Step, Template, Why,
 };
 use ftpspec_tls::{ClientContext, ClientSettings, Engine, Identity, Machine, Sessions, TlsError, Trust, Version};
 use ftpspec_transcript::{By, Event, Secret, What};
-use ftpspec_wire::{CodePattern, Reply, parse_epsv_reply, parse_pasv_reply};
+use ftpspec_wire::{CodePattern, Reply, behind_epsv_bracket, escaped, parse_epsv_reply, parse_pasv_reply};
 
 use crate::handshakes::begin;
 use crate::waiting::{in_words, is_end};
@@ -320,7 +320,7 @@ impl Player {
     pub(crate) fn log_command(&mut self, control: &Connection, octets: &[u8]) -> String {
         let command = ftpspec_wire::Command::parse(octets);
         let protected = self.is_protected(control);
-        let line = ftpspec_wire::escaped(octets);
+        let line = escaped(octets);
         // What came before our act cannot be its answer; replies that wait are still to be read.
         self.log.push(Some(control.name()), By::Us, What::Command { verb: command.verb.clone(), line, protected });
         command.verb
@@ -436,7 +436,7 @@ impl Player {
     }
 
     pub(crate) async fn open(&mut self, command: &Template, place: Place) -> Result<(), Stop> {
-        let passive = Passive { command: command.clone(), in_range: false };
+        let passive = Passive { command: command.clone(), in_range: false, exact: false };
         let result = match self.passive(&passive, place).await {
             Ok(()) => {
                 let connect = Connect { to: ConnectTo::Passive, name: DATA.to_owned(), from: None };
@@ -457,12 +457,17 @@ impl Player {
                 if IpAddr::V4(*address.ip()) != subject.ip() {
                     // 1123 §4.1.2.6 and 959 §4.1.2 let it listen elsewhere; we go only where we were sent.
                     let text = format!("227 names {}, which is not the control connection's address", address.ip());
-                    let (kind, level) = (Leaf::Note.word(), self.level.word());
-                    self.log.push(None, By::Us, What::Leaf { kind, text, level, place: log_place(place) });
+                    self.tell_inexact(passive, text, place);
                 }
                 address.port()
             }),
-            229 => parse_epsv_reply(&text),
+            229 => parse_epsv_reply(&text).inspect(|_| {
+                let behind = behind_epsv_bracket(&text).unwrap_or_default();
+                if passive.exact && !behind.is_empty() {
+                    let behind = escaped(&behind[..behind.len().min(SHOWN_BEHIND)]);
+                    self.tell_inexact(passive, format!("229 goes on behind its bracket: “{behind}”"), place);
+                }
+            }),
             _ => return Err(self.unmet("passive", Why::Code, "227 or 229", &line(&reply), place)),
         };
         match port {
@@ -481,6 +486,13 @@ impl Player {
                 Err(self.unmet("passive", Why::Malformed, "an address", &format!("{}: {error}", line(&reply)), place))
             }
         }
+    }
+
+    /// A reply that clients get by with, though it is not as it should be. The script goes on.
+    fn tell_inexact(&self, passive: &Passive, text: String, place: Place) {
+        let (kind, level) = if passive.exact { (Leaf::Warn, Level::Field) } else { (Leaf::Note, self.level) };
+        let what = What::Leaf { kind: kind.word(), text, level: level.word(), place: log_place(place) };
+        self.log.push(None, By::Us, what);
     }
 
     /// Starts a handshake of ours on a connection, and waits for its end.
@@ -556,6 +568,9 @@ impl Player {
         Step { act, place: Place::default() }
     }
 }
+
+/// Octets: enough to see what it is.
+const SHOWN_BEHIND: usize = 40;
 
 pub(crate) fn line(reply: &Reply) -> String {
     in_words(&What::Reply { reply: reply.clone(), protected: true, to: String::new() })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ftpspec_net::{Act as NetAct, Connection};
 use ftpspec_scenario::model::{Answer, Leaf, Place, ReplyKey, ReplyMatch, Script, Why};
 use ftpspec_transcript::{By, Event, What};
-use ftpspec_wire::{CodePattern, Reply, listed_codes};
+use ftpspec_wire::{CodePattern, Reply, listed_codes, parse_protocol_list};
 
 use crate::client::line;
 use crate::waiting::{Waited, in_words, is_end};
@@ -101,11 +101,17 @@ impl Player {
         let reply = self.next_reply("reply", &words, place).await?;
         match due {
             ReplyMatch::Exact(code) if reply.code == *code => Ok(()),
+            ReplyMatch::WithProtocols(code) if reply.code == *code => {
+                match parse_protocol_list(reply.lines.last().map_or(&[], Vec::as_slice)) {
+                    Ok(_) => Ok(()),
+                    Err(_) => Err(self.unmet("reply", Why::Protocols, &words, &line(&reply), place)),
+                }
+            }
             ReplyMatch::Like(pattern) if likes(*pattern, reply.code) => {
                 self.note_unlisted(*pattern, &reply, place);
                 Ok(())
             }
-            ReplyMatch::Exact(_) | ReplyMatch::Like(_) => {
+            ReplyMatch::Exact(_) | ReplyMatch::WithProtocols(_) | ReplyMatch::Like(_) => {
                 let unmet = Err(self.unmet("reply", Why::Code, &words, &line(&reply), place));
                 // 959 §5.4 lets a server be busy: nothing is learnt about what is asked for behind the greeting.
                 if greeting && reply.code == 421 { self.as_prerequisite("reply", unmet, place) } else { unmet }
@@ -169,6 +175,7 @@ fn reply_in_words(due: &ReplyMatch) -> String {
             CodePattern::Class(_) => format!("a reply {pattern}"),
         },
         ReplyMatch::Exact(code) => format!("the reply {code}"),
+        ReplyMatch::WithProtocols(code) => format!("the reply {code} with a list of network protocols, (1,2)"),
         ReplyMatch::Branches(branches) => {
             let keys: Vec<_> = branches
                 .iter()

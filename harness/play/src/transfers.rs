@@ -65,18 +65,20 @@ impl Player {
         let Some(trap) = self.listeners.get_mut(&name) else {
             return Err(Stop::Trouble(format!("there is no listener {name}")));
         };
+        let mut stranger = None;
         let theirs = async {
             loop {
                 match trap.came.recv().await {
                     Some((socket, from)) if from.ip() == peer => return Some(socket),
-                    Some(_) => {}
+                    Some((_, from)) => stranger = Some(from.ip()),
                     None => return None,
                 }
             }
         };
         let Ok(Some(socket)) = tokio::time::timeout(limit, theirs).await else {
             let due = format!("a connection from {peer}");
-            return Err(self.after_transfer(DATA, "accept", Why::Timeout, &due, "none", place).await);
+            let came = stranger.map_or_else(|| "none".to_owned(), |ip| format!("one from {ip}"));
+            return Err(self.after_transfer(DATA, "accept", Why::Timeout, &due, &came, place).await);
         };
         let name = self.next_name(DATA);
         let cursor = self.log.len();

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use crate::diagnostic::Problem;
 use crate::model::{
-    Act, Answer, Connect, ConnectTo, Demand, Handshake, Leaf, Level, Name, Payload, PeerScript, Place, ReplyMatch,
-    Role, Rule, Script, Step, Template, Variant,
+    Act, Answer, Connect, ConnectTo, Demand, EventKind, Handshake, Leaf, Level, Name, Payload, PeerScript, Place,
+    ReplyMatch, Role, Rule, Script, Step, Template, Variant,
 };
 use crate::variables::{Piece, pieces};
 
@@ -188,7 +188,11 @@ impl Walk<'_> {
             }
             Act::Await { branches } => {
                 for (pattern, _) in branches {
-                    self.connection("await", pattern.on.as_deref(), place, state);
+                    // Connections come to a listener, and it is known by its name.
+                    let listener = pattern.on.as_ref().is_some_and(|name| state.listeners.contains(name));
+                    if pattern.kind != EventKind::Accepted || !listener {
+                        self.connection("await", pattern.on.as_deref(), place, state);
+                    }
                 }
                 self.branches(branches.iter().map(|(_, script)| script), state);
             }

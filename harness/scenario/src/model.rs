@@ -307,13 +307,16 @@ pub enum ConnectTo {
     Passive,
 }
 
-/// `passive: EPSV`, or `passive: {send: EPSV, in-range: yes}`
+/// `passive: EPSV`, or `passive: {send: EPSV, in-range: yes, exact: yes}`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Passive {
     /// The command.
     pub command: Template,
     /// Whether the port must be one of the range that the subject is set up with.
     pub in_range: bool,
+    /// Whether it is a finding of field practice where the reply is more than it must be: a 227 that names another host, a
+    /// 229 that goes on behind its bracket.
+    pub exact: bool,
 }
 
 /// `answer: 226`, or `answer: 226 Transfer complete`. A code alone gets the words (and, for 227, 229, 211, 257 …, the
@@ -452,6 +455,8 @@ pub enum ReplyMatch {
     Like(CodePattern),
     /// Exactly this code.
     Exact(u16),
+    /// Exactly this code, and behind it a list of network protocols, `(1,2)`.
+    WithProtocols(u16),
     /// A map from code to what follows; a full code is exact and wins over a class, `any` takes the rest.
     Branches(Vec<(ReplyKey, Script)>),
 }
@@ -741,6 +746,8 @@ pub enum Why {
     Malformed,
     /// A passive port that the subject is not set up with.
     OutOfRange,
+    /// A 522 to EPSV without the list of protocols that are known.
+    Protocols,
 }
 
 macro_rules! words {
@@ -786,7 +793,7 @@ words!(Why {
     Timeout => "timeout", Closed => "closed", Alert => "alert", Code => "code", Plaintext => "plaintext",
     Failed => "failed", Octets => "octets", Digest => "digest", NoCloseNotify => "no-close_notify", End => "end",
     Reset => "reset", NotResumed => "not-resumed", Resumed => "resumed", Identity => "identity", Clear => "clear",
-    OctetsCame => "octets-came", Malformed => "malformed", OutOfRange => "out-of-range",
+    OctetsCame => "octets-came", Malformed => "malformed", OutOfRange => "out-of-range", Protocols => "protocols",
 });
 words!(EventKind {
     Connected => "connected", Accepted => "accepted", ConnectFailed => "connect-failed", Command => "command",

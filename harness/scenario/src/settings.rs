@@ -55,6 +55,8 @@ pub struct ServerSettings {
     pub data_source: Company,
     /// `port-targets`: where PORT and EPRT may lead.
     pub port_targets: Company,
+    /// `active-source`: which address of its own it connects from.
+    pub active_source: ActiveSource,
     /// `prot-after-ccc`: whether PROT is taken once CCC has ended the control connection's TLS.
     pub prot_after_ccc: Permission,
     /// `checks-after-ccc`: whether what is refused before CCC is refused after it.
@@ -220,6 +222,8 @@ PassivePorts {
     NarrowAndSilent => "narrow-and-silent",
     /// A lie: a port is never free again in the session that used it up.
     NarrowAndKept => "narrow-and-kept",
+    /// A lie: a port that nobody came to is not free for the session's next one.
+    NarrowAndUnused => "narrow-and-unused-kept",
 });
 choice!(/// Whether something that the client said is heeded.
 Attention {
@@ -227,6 +231,13 @@ Attention {
     Heeded => "heeded",
     /// A lie: it is not.
     Ignored => "ignored",
+});
+choice!(/// `active-source`
+ActiveSource {
+    /// That of the control connection.
+    Control => "control",
+    /// A lie: 127.0.0.2, which is this host too.
+    Another => "another",
 });
 choice!(/// `epsv-protocol`
 EpsvProtocol {
@@ -305,6 +316,7 @@ impl Default for ServerSettings {
             epsv_protocol: EpsvProtocol::Checked,
             data_source: Company::ControlPeer,
             port_targets: Company::ControlPeer,
+            active_source: ActiveSource::Control,
             prot_after_ccc: Permission::Refused,
             checks_after_ccc: Memory::Remembered,
             foreign_tickets: Permission::Refused,
@@ -361,6 +373,7 @@ pub const SETTINGS: &[(&str, &[&str])] = &[
     ("epsv-protocol", EpsvProtocol::WORDS),
     ("data-source", Company::WORDS),
     ("port-targets", Company::WORDS),
+    ("active-source", ActiveSource::WORDS),
     ("prot-after-ccc", Permission::WORDS),
     ("checks-after-ccc", Memory::WORDS),
     ("foreign-tickets", Permission::WORDS),
@@ -426,6 +439,7 @@ impl ServerSettings {
             "epsv-protocol" => set!(epsv_protocol: EpsvProtocol),
             "data-source" => set!(data_source: Company),
             "port-targets" => set!(port_targets: Company),
+            "active-source" => set!(active_source: ActiveSource),
             "prot-after-ccc" => set!(prot_after_ccc: Permission),
             "checks-after-ccc" => set!(checks_after_ccc: Memory),
             "foreign-tickets" => set!(foreign_tickets: Permission),

@@ -162,7 +162,7 @@ pub(crate) fn is_reserved(name: &str) -> bool {
 }
 
 const OCTETS: &str = "fixtures/octets/";
-const SESSION: &[&str] = &["user", "password", "address", "port", "upload", "transfer.any"];
+const SESSION: &[&str] = &["user", "password", "address", "port", "network-protocol", "upload", "transfer.any"];
 const TOLD: &[&str] =
     &["subject", "plaintext", "client-hello", "reply", "command", "octets", "alert", "version", "waited"];
 const DESCRIBED: &[&str] =

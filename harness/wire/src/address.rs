@@ -33,7 +33,15 @@ pub fn parse_pasv_reply(text: &[u8]) -> Result<SocketAddrV4, AddressError> {
 /// # Errors
 /// [`AddressError`] if no bracket holds this form, or if the port is not one of 1 to 65535.
 pub fn parse_epsv_reply(text: &[u8]) -> Result<u16, AddressError> {
-    in_first_bracket(text, epsv_port)
+    in_first_bracket(text, epsv_port).map(|(port, _)| port)
+}
+
+/// What stands behind the bracket of a 229 reply; by the form of RFC 2428 §3 it is nothing.
+///
+/// # Errors
+/// [`AddressError`] as from [`parse_epsv_reply`].
+pub fn behind_epsv_bracket(text: &[u8]) -> Result<&[u8], AddressError> {
+    in_first_bracket(text, epsv_port).map(|(_, behind)| behind)
 }
 
 /// The argument of PORT: `h1,h2,h3,h4,p1,p2` and nothing else (RFC 959 §5.3.2).
@@ -163,7 +171,10 @@ fn host_port(text: &[u8]) -> Result<SocketAddrV4, AddressError> {
 
 /// What `read` makes of the octets behind the first opening bracket that it can read; else its error for the first one.
 /// RFC 2428 forbids brackets in the text before, but a banner may hold one.
-fn in_first_bracket<T>(text: &[u8], read: impl Fn(&[u8]) -> Result<T, AddressError>) -> Result<T, AddressError> {
+fn in_first_bracket<'a, T>(
+    text: &'a [u8],
+    read: impl Fn(&'a [u8]) -> Result<T, AddressError>,
+) -> Result<T, AddressError> {
     let mut first_error = None;
     for (at, _) in text.iter().enumerate().filter(|(_, octet)| **octet == b'(') {
         match read(&text[at + 1..]) {
@@ -174,8 +185,8 @@ fn in_first_bracket<T>(text: &[u8], read: impl Fn(&[u8]) -> Result<T, AddressErr
     Err(first_error.unwrap_or(AddressError::NoBracket))
 }
 
-/// Reads `<d><d><d>port<d>)` at the front.
-fn epsv_port(behind: &[u8]) -> Result<u16, AddressError> {
+/// Reads `<d><d><d>port<d>)` at the front, and gives what is left too.
+fn epsv_port(behind: &[u8]) -> Result<(u16, &[u8]), AddressError> {
     let [delimiter, second, third, fields @ ..] = behind else {
         return Err(AddressError::NotDelimited);
     };
@@ -190,10 +201,10 @@ fn epsv_port(behind: &[u8]) -> Result<u16, AddressError> {
     // A delimiter may be a digit itself; then the last digit is the delimiter.
     let digits = if delimiter.is_ascii_digit() { digits.saturating_sub(1) } else { digits };
     let (port, end) = fields.split_at(digits);
-    if !end.starts_with(&[*delimiter, b')']) {
+    let Some(rest) = end.strip_prefix(&[*delimiter, b')']) else {
         return Err(AddressError::NotDelimited);
-    }
-    extended_port(port)
+    };
+    Ok((extended_port(port)?, rest))
 }
 
 fn extended_port(text: &[u8]) -> Result<u16, AddressError> {
@@ -287,6 +298,15 @@ mod tests {
     #[case::other_bracket_before("229 ok (RFC 2428) (|||6446|)", 6446)]
     fn a_port_is_found_in_a_229(#[case] text: &str, #[case] port: u16) {
         assert_eq!(parse_epsv_reply(text.as_bytes()), Ok(port));
+    }
+
+    #[rstest]
+    #[case::nothing("229 ok (|||6446|)", "")]
+    #[case::full_stop("229 ok (|||6446|).", ".")]
+    #[case::another_bracket("229 ok (RFC 2428) (|||6446|) (IPv4)", " (IPv4)")]
+    #[case::bracket_as_delimiter("229 ok ()))6446))x", "x")]
+    fn what_stands_behind_the_bracket_of_a_229_is_given(#[case] text: &str, #[case] behind: &str) {
+        assert_eq!(behind_epsv_bracket(text.as_bytes()), Ok(behind.as_bytes()));
     }
 
     #[rstest]

@@ -25,8 +25,8 @@ pub mod record;
 pub mod reply;
 
 pub use address::{
-    AddressError, eprt_argument, epsv_digits, parse_eprt_argument, parse_epsv_reply, parse_pasv_reply,
-    parse_port_argument, parse_protocol_list, pasv_digits,
+    AddressError, behind_epsv_bracket, eprt_argument, epsv_digits, parse_eprt_argument, parse_epsv_reply,
+    parse_pasv_reply, parse_port_argument, parse_protocol_list, pasv_digits,
 };
 pub use alert::{Alert, alert_name};
 pub use codes::{CodePattern, CodePatternError, listed_codes};

@@ -17,10 +17,10 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::{ContainerError, PeerImage, docker, last_lines, owner};
-use crate::address::ClaimedAddress;
 use crate::greeting::{Greeting, first_line};
+use crate::place::{Family, Place};
 use crate::process::folder::Owned;
-use crate::words::filled_in;
+use crate::words::{filled_in, host};
 use crate::written::{LONGEST_SINCE, Mark, Written, length, lines, since};
 
 /// How a peer is to be started.
@@ -34,12 +34,14 @@ pub struct StartOptions {
     pub user: String,
     /// Its password. It protects nothing: whoever may use the engine can read it.
     pub password: String,
+    /// The family of the address where it is to listen.
+    pub family: Family,
     /// Whether TLS begins with the first octet, on a port of its own.
     pub implicit_tls: bool,
-    /// The ports for passive data connections, both ends included; `narrow` configurations are given few.
-    pub passive_ports: RangeInclusive<u16>,
-    /// The environment: names, and values in which `${address}`, `${port}`, `${user}`, `${password}`,
-    /// `${configuration}` and `${passive-ports}` are replaced.
+    /// Whether the range of passive ports has only a few.
+    pub narrow_range: bool,
+    /// The environment: names, and values in which `${address}`, `${port}`, `${user}`, `${password}`, `${configuration}`
+    /// and `${passive-ports}` are replaced. In `${address}:${port}` an IPv6 address stands in square brackets.
     pub environment: Vec<(String, String)>,
     /// A folder with `ca.pem`, `server.pem` and `server.key`, mounted at `/ftpspec/certs`.
     pub certificates: PathBuf,
@@ -53,7 +55,7 @@ pub struct StartOptions {
 }
 
 impl StartOptions {
-    /// Options with which a peer of `docker/` starts: its environment, its ports, a greeting of 220, no log file.
+    /// Options with which a peer of `docker/` starts: its environment, IPv4, a greeting of 220, no log file.
     #[must_use]
     pub fn new(configuration: &str, certificates: &Path, files: &Path) -> Self {
         Self {
@@ -61,8 +63,9 @@ impl StartOptions {
             configuration: configuration.to_owned(),
             user: "ftpspec".to_owned(),
             password: "ftpspec".to_owned(),
+            family: Family::V4,
             implicit_tls: false,
-            passive_ports: PASSIVE_PORTS,
+            narrow_range: false,
             environment: ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
             certificates: certificates.to_owned(),
             files: files.to_owned(),
@@ -71,19 +74,18 @@ impl StartOptions {
         }
     }
 
-    fn port(&self) -> u16 {
-        if self.implicit_tls { IMPLICIT_PORT } else { EXPLICIT_PORT }
-    }
-
-    fn filled_in(&self, address: SocketAddr) -> Result<Vec<(String, String)>, ContainerError> {
-        let passive_ports = format!("{}-{}", self.passive_ports.start(), self.passive_ports.end());
-        let value_of = |word: &str| match word {
-            "address" => Some(address.ip().to_string()),
+    fn filled_in(
+        &self,
+        address: SocketAddr,
+        ports: &RangeInclusive<u16>,
+    ) -> Result<Vec<(String, String)>, ContainerError> {
+        let value_of = |word: &str, behind: &str| match word {
+            "address" => Some(host(address.ip(), behind)),
             "port" => Some(address.port().to_string()),
             "user" => Some(self.user.clone()),
             "password" => Some(self.password.clone()),
             "configuration" => Some(self.configuration.clone()),
-            "passive-ports" => Some(passive_ports.clone()),
+            "passive-ports" => Some(format!("{}-{}", ports.start(), ports.end())),
             _ => None,
         };
         self.environment
@@ -103,18 +105,23 @@ impl StartOptions {
 pub struct RunningPeer {
     container: ContainerAsync<GenericImage>,
     image: PeerImage,
-    address: SocketAddr,
     version: Option<String>,
     log: Option<Log>,
     /// Given back after the container is gone.
-    _claim: ClaimedAddress,
+    place: Place,
 }
 
 impl RunningPeer {
     /// Where its control connections are accepted.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.place.address
+    }
+
+    /// The ports that it was given for passive data connections, both ends included.
+    #[must_use]
+    pub fn passive_ports(&self) -> RangeInclusive<u16> {
+        self.place.passive_ports.clone()
     }
 
     /// The engine's id of the container.
@@ -190,31 +197,29 @@ pub async fn start(image: &PeerImage, options: &StartOptions) -> Result<RunningP
         return Err(ContainerError::NoImage { image: image.clone() });
     }
 
-    let claim = ClaimedAddress::any(&[EXPLICIT_PORT, IMPLICIT_PORT]).ok_or(ContainerError::NoAddress)?;
-    let address = SocketAddr::from((claim.address(), options.port()));
+    let place = Place::with_address(options.family, options.implicit_tls, options.narrow_range)?;
     // Only a path from the root on can be mounted.
     let log = options.log.as_deref().filter(|path| path.starts_with('/')).map(Log::make).transpose();
     let log = log.map_err(ContainerError::Log)?;
-    let container = create(image, options, address, log.as_ref()).await?;
+    let container = create(image, options, &place, log.as_ref()).await?;
     let greeting = if options.implicit_tls { Greeting::InsideTls } else { Greeting::Clear };
-    wait_for_greeting(&container, image, address, greeting, options.ready).await?;
+    wait_for_greeting(&container, image, place.address, greeting, options.ready).await?;
     let version = end_of_file(&container, VERSION_FILE).await.map_err(|source| container_error(image, source))?;
     let version = version.trim();
     Ok(RunningPeer {
         container,
         image: image.clone(),
-        address,
         // An image that is not of our making has no such file; its version is then found by the probe, or not at all.
         version: (!version.is_empty()).then(|| version.to_owned()),
         log,
-        _claim: claim,
+        place,
     })
 }
 
 async fn create(
     image: &PeerImage,
     options: &StartOptions,
-    address: SocketAddr,
+    place: &Place,
     log: Option<&Log>,
 ) -> Result<ContainerAsync<GenericImage>, ContainerError> {
     let mut request = GenericImage::new(image.repository(), image.tag())
@@ -224,7 +229,7 @@ async fn create(
         .with_label(owner::PLACE, owner::place().unwrap_or_default())
         .with_mount(read_only(&options.certificates, "/ftpspec/certs"))
         .with_mount(read_only(&options.files, "/ftpspec/files"));
-    for (name, value) in options.filled_in(address)? {
+    for (name, value) in options.filled_in(place.address, &place.passive_ports)? {
         request = request.with_env_var(name, value);
     }
     if let Some(log) = log {
@@ -325,15 +330,6 @@ const ENVIRONMENT: [(&str, &str); 6] = [
     ("PASSIVE_PORTS", "${passive-ports}"),
 ];
 
-/// Above 1023, so that neither side needs rights for it.
-const EXPLICIT_PORT: u16 = 2121;
-
-/// As 990, above 1023.
-const IMPLICIT_PORT: u16 = 2990;
-
-/// Wide enough that no transfer of a run ever waits for a port.
-const PASSIVE_PORTS: RangeInclusive<u16> = 40_000..=40_999;
-
 /// A container is up in half a second; a machine that is busy building needs longer.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
@@ -356,9 +352,8 @@ mod tests {
     #[test]
     fn the_environment_is_filled_in() {
         let mut options = StartOptions::new("narrow", Path::new("/c"), Path::new("/f"));
-        options.passive_ports = 41_000..=41_003;
         options.environment.push(("BOTH".to_owned(), "${address}:${port} $5 {x}".to_owned()));
-        let filled = options.filled_in(SocketAddr::from(([127, 1, 2, 3], 2121))).unwrap();
+        let filled = options.filled_in(SocketAddr::from(([127, 1, 2, 3], 2121)), &(41_000..=41_003)).unwrap();
         let of = |name: &str| filled.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
         assert_eq!(of("ADDRESS"), Some("127.1.2.3"));
         assert_eq!(of("CONFIGURATION"), Some("narrow"));
@@ -370,7 +365,7 @@ mod tests {
     fn a_value_is_not_looked_into_for_further_placeholders() {
         let mut options = StartOptions::new("lax", Path::new("/c"), Path::new("/f"));
         options.password = "${user}".to_owned();
-        let filled = options.filled_in(SocketAddr::from(([127, 1, 2, 3], 2121))).unwrap();
+        let filled = options.filled_in(SocketAddr::from(([127, 1, 2, 3], 2121)), &(41_000..=41_003)).unwrap();
         assert!(filled.contains(&("PASSWORD".to_owned(), "${user}".to_owned())));
     }
 
@@ -378,7 +373,7 @@ mod tests {
     fn an_unknown_placeholder_is_told_with_the_known_ones() {
         let mut options = StartOptions::new("lax", Path::new("/c"), Path::new("/f"));
         options.environment = vec![("HOST".to_owned(), "${adress}".to_owned())];
-        let error = options.filled_in(SocketAddr::from(([127, 1, 2, 3], 2121))).unwrap_err();
+        let error = options.filled_in(SocketAddr::from(([127, 1, 2, 3], 2121)), &(1..=2)).unwrap_err();
         assert_eq!(
             error.to_string(),
             "the environment HOST names ${adress}, which is not one of \

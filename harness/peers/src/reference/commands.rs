@@ -168,7 +168,10 @@ impl Session {
 
     /// Opens a passive listener where the settings have it; an earlier one of the session is free again before.
     fn listen(&self, state: &mut State, code: u16) -> u16 {
-        state.data = None;
+        let earlier = state.data.take();
+        if self.shared.settings.passive_ports == PassivePorts::NarrowAndUnused {
+            state.unused.extend(earlier);
+        }
         match self.shared.passive_listener(self.ip) {
             Some(listener) => {
                 state.data = Some(DataWay::Passive(listener));

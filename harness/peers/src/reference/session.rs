@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,7 +12,8 @@ use ftpspec_play::server::{DataConnection, Taken};
 use ftpspec_play::{CONTROL, DATA, Player, Seat, ServerSide, Setting, Stop};
 use ftpspec_scenario::model::{Act, Answer, Condition, Handshake, Level, Place, Rule, Script, Step};
 use ftpspec_scenario::settings::{
-    AbortReplies, Aftermath, Attention, CloseNotifyAnswer, Company, DataAfterCcc, Implicit, LineEnds, OctetsAfterAuth,
+    AbortReplies, ActiveSource, Aftermath, Attention, CloseNotifyAnswer, Company, DataAfterCcc, Implicit, LineEnds,
+    OctetsAfterAuth,
     Rein, Reuse, UnknownLevel, UploadEnd, UploadStored,
 };
 use ftpspec_tls::{Machine, ServerContext};
@@ -23,6 +24,9 @@ use tokio::net::TcpStream;
 use super::Shared;
 use super::answers::{About, reply};
 use super::tree::{Entry, resolve};
+
+/// Of this host, and not the one that clients find the server at.
+const ANOTHER_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
 /// How long a client may be silent: longer than any pause of ours.
 const IDLE: Duration = Duration::from_secs(300);
@@ -185,6 +189,8 @@ pub(super) struct State {
     pub(super) private: bool,
     pub(super) folder: String,
     pub(super) data: Option<DataWay>,
+    /// Listeners that nobody came to, where the settings lie so.
+    pub(super) unused: Vec<DataWay>,
     pub(super) context: Option<Arc<ServerContext>>,
     /// The client's leaf certificate in the control connection's handshake.
     pub(super) control_certificate: Option<Vec<u8>>,
@@ -405,6 +411,8 @@ impl ServerSide for Session {
     fn take_data_connection(&self) -> DataConnection {
         let way = self.state().data.take();
         let (peer, anybody) = (self.peer_ip, self.shared.settings.data_source == Company::Anybody);
+        let another = self.shared.settings.active_source == ActiveSource::Another;
+        let from = (another && self.ip.is_ipv4()).then_some(ANOTHER_ADDRESS);
         Box::pin(async move {
             match way {
                 Some(DataWay::Passive(listener)) => loop {
@@ -414,7 +422,7 @@ impl ServerSide for Session {
                         return Ok((socket, Taken::Accepted(from)));
                     }
                 },
-                Some(DataWay::Active(to)) => Ok((ftpspec_net::connect(to, None).await?, Taken::Connected(to))),
+                Some(DataWay::Active(to)) => Ok((ftpspec_net::connect(to, from).await?, Taken::Connected(to))),
                 None => Err(std::io::ErrorKind::NotConnected.into()),
             }
         })

@@ -92,8 +92,10 @@ impl Decoder {
         if node.text().is_some() {
             return Ok(ReplyMatch::Like(word(node, code_pattern, "a reply code")?));
         }
-        if let Some(("exact", code)) = node.only_entry() {
-            return Ok(ReplyMatch::Exact(exact_code(code)?));
+        if let Some(code) = node.value("exact") {
+            let protocols = optional_word(node, "protocols", yes_no, "`yes` or `no`")?.unwrap_or(false);
+            let code = exact_code(code)?;
+            return Ok(if protocols { ReplyMatch::WithProtocols(code) } else { ReplyMatch::Exact(code) });
         }
         let branches = map(node)?.iter().map(|(key, script)| {
             let key = match text(key)? {
@@ -226,10 +228,10 @@ fn connect(node: &Node) -> Decoded<Connect> {
 
 fn passive(node: &Node) -> Decoded<Passive> {
     if node.text().is_some() {
-        return Ok(Passive { command: template(node)?, in_range: false });
+        return Ok(Passive { command: template(node)?, in_range: false, exact: false });
     }
-    let in_range = optional_word(node, "in-range", yes_no, "`yes` or `no`")?.unwrap_or(false);
-    Ok(Passive { command: template(needed(node, "send")?)?, in_range })
+    let is = |key| optional_word(node, key, yes_no, "`yes` or `no`").map(|answer| answer.unwrap_or(false));
+    Ok(Passive { command: template(needed(node, "send")?)?, in_range: is("in-range")?, exact: is("exact")? })
 }
 
 fn login(node: &Node) -> Decoded<Login> {

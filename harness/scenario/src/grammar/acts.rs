@@ -131,7 +131,14 @@ static REPLY: Shape = Shape::Either(&[
     Shape::Record(REPLY_KEYS),
     Shape::Table(&REPLY_BRANCH, &SCRIPT_SHAPE),
 ]);
-static REPLY_KEYS: &[Key] = &[needed("exact", "This code and no other.", &CODE)];
+static REPLY_KEYS: &[Key] = &[
+    needed("exact", "This code and no other.", &CODE),
+    key(
+        "protocols",
+        "Whether its text must end in a list of network protocols, `(1,2)`, as that of 522 must.",
+        &YES_NO,
+    ),
+];
 static REPLY_BRANCH: Format = Format::Pattern {
     due: "a reply code such as `226`, a class such as `2yz`, or `any`",
     pattern: "^([1-6]([0-9][0-9]|yz)|any)$",
@@ -148,6 +155,11 @@ static PASSIVE: Shape = Shape::Either(&[Shape::Text(&Format::Any), Shape::Record
 static PASSIVE_KEYS: &[Key] = &[
     needed("send", "The command.", &TEXT),
     key("in-range", "Whether the port must be one of the range that the subject is set up with.", &YES_NO),
+    key(
+        "exact",
+        "Whether a 227 that names another host, and octets behind the bracket of a 229, are told as field practice not met.",
+        &YES_NO,
+    ),
 ];
 
 static SESSION: Shape = Shape::Record(SESSION_KEYS);
