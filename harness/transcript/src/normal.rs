@@ -445,9 +445,9 @@ mod tests {
     /// A download of which so much came before the reset; in TLS, or in the place of a handshake.
     fn reset_download(count: u64, in_tls: bool) -> Vec<String> {
         let log = Log::new(Instant::now());
-        let data: Arc<str> = Arc::from("data");
+        let (control, data): (Arc<str>, Arc<str>) = (Arc::from("control"), Arc::from("data"));
         let line = "RETR large.bin".to_owned();
-        log.push(None, By::Us, What::Command { verb: "RETR".to_owned(), line, protected: true });
+        log.push(Some(&control), By::Us, What::Command { verb: "RETR".to_owned(), line, protected: true });
         if in_tls {
             log.push(Some(&data), By::Us, What::Handshake(Box::new(resumed_handshake())));
         }
@@ -458,9 +458,9 @@ mod tests {
 
     #[test]
     fn the_normal_form_does_not_tell_how_much_of_a_download_came_before_its_reset() {
-        assert_eq!(reset_download(0, true), ["data  <S octets cut short, RST"]);
+        assert_eq!(reset_download(0, true), ["data     <S octets cut short, RST"]);
         assert_eq!(reset_download(0, true), reset_download(70_000, true));
-        assert_eq!(reset_download(0, false), ["data  <S 0 octets in the clear, RST"]);
+        assert_eq!(reset_download(0, false), ["data     <S 0 octets in the clear, RST"]);
     }
 
     #[test]

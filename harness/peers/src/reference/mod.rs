@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 pub use tree::{FIXTURES_FOLDER, SCRATCH_FOLDER, Tree};
 
 use crate::pki::Pki;
+use crate::place::{Family, Place};
 
 /// How a reference server is set up.
 pub struct ReferenceSettings {
@@ -70,7 +71,7 @@ pub(crate) struct Shared {
     /// The TLS context that all sessions share, where the settings lie so.
     pub(crate) common_context: Mutex<Option<Arc<ServerContext>>>,
     /// The passive range, where it is narrow.
-    range: Option<RangeInclusive<u16>>,
+    range: Option<Place>,
     /// Listeners that are never given back, where the settings lie so.
     kept: Mutex<Vec<Arc<Listener>>>,
 }
@@ -79,35 +80,22 @@ impl Shared {
     /// A passive listener, if a port is free.
     pub(crate) fn passive_listener(&self, ip: IpAddr) -> Option<Arc<Listener>> {
         let any = || Listener::bind(SocketAddr::new(ip, 0)).ok().map(Arc::new);
-        let Some(range) = self.range.clone().filter(|_| self.settings.passive_ports != PassivePorts::OutOfRange) else {
-            return any();
-        };
-        let listener =
-            range.into_iter().find_map(|port| Listener::bind(SocketAddr::new(ip, port)).ok()).map(Arc::new)?;
-        if self.settings.passive_ports == PassivePorts::NarrowAndKept {
+        let setting = self.settings.passive_ports;
+        let Some(place) = self.range.as_ref().filter(|_| setting != PassivePorts::OutOfRange) else { return any() };
+        let free = place.passive_ports.clone().find_map(|port| Listener::bind(SocketAddr::new(ip, port)).ok());
+        let listener = free.map(Arc::new)?;
+        if setting == PassivePorts::NarrowAndKept {
             self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&listener));
         }
         Some(listener)
     }
 }
 
-/// Four ports in a row that are free at the moment.
-fn narrow_range(ip: IpAddr) -> io::Result<RangeInclusive<u16>> {
-    for _ in 0..RANGE_TRIES {
-        let first = Listener::bind(SocketAddr::new(ip, 0))?.address().port();
-        let range = first..=first.saturating_add(NARROW - 1);
-        if range.clone().all(|port| Listener::bind(SocketAddr::new(ip, port)).is_ok()) {
-            return Ok(range);
-        }
-    }
-    Err(io::Error::new(io::ErrorKind::AddrInUse, "no four ports in a row are free"))
+/// A few ports in a row that nobody else's server, listener or connection takes meanwhile.
+fn narrow_range(ip: IpAddr) -> io::Result<Place> {
+    let family = if ip.is_ipv4() { Family::V4 } else { Family::V6 };
+    Place::with_ports(family, true).map_err(|missing| io::Error::new(io::ErrorKind::AddrInUse, missing))
 }
-
-/// How many ports a narrow range has: few enough to use up, enough for one session's transfers.
-const NARROW: u16 = 4;
-
-/// How often four free ports in a row are looked for: others take and leave ports meanwhile.
-const RANGE_TRIES: usize = 64;
 
 impl ReferenceServer {
     /// Starts one.
@@ -155,7 +143,7 @@ impl ReferenceServer {
     /// The passive ports that it keeps to, where they are few.
     #[must_use]
     pub fn passive_ports(&self) -> Option<RangeInclusive<u16>> {
-        self.shared.range.clone()
+        self.shared.range.as_ref().map(|place| place.passive_ports.clone())
     }
 
     /// How often a rule that is not a correct script has fired.
