@@ -339,7 +339,7 @@ fn compare(stage: &Stage, results: &mut [CaseResult]) {
 fn know(result: &mut CaseResult, baseline: &Baseline, today: &str) {
     let entry = baseline.entries.iter().find(|entry| {
         entry.covers(&result.id, &result.variant)
-            && result.diagnosis.as_ref().is_some_and(|diagnosis| diagnosis.id == entry.diagnosis)
+            && result.diagnosis.as_ref().is_some_and(|diagnosis| entry.tells(&diagnosis.id))
             && entry.until.as_deref().is_none_or(|until| until >= today)
     });
     if let Some(entry) = entry.filter(|_| result.verdict.can_be_known()) {
@@ -362,13 +362,13 @@ fn stale(baseline: &Baseline, played: &[Outcome], today: &str) -> Vec<StaleEntry
             (ran && entry.variant == "*").then(|| "matches no variant".to_owned())
         } else {
             let holds = |(_, _, verdict, diagnosis): &&&Outcome| {
-                verdict.can_be_known() && diagnosis.as_ref().is_some_and(|told| told.id == entry.diagnosis)
+                verdict.can_be_known() && diagnosis.as_ref().is_some_and(|told| entry.tells(&told.id))
             };
             let learnt = covered.iter().any(|(_, _, verdict, _)| *verdict != Verdict::Skip);
             let holds = covered.iter().any(|outcome| holds(&outcome));
             (learnt && !holds).then(|| {
                 let verdicts: Vec<_> = covered.iter().map(|(_, _, verdict, _)| verdict.as_str()).collect();
-                format!("it does not fail with {} any more ({})", entry.diagnosis, verdicts.join(", "))
+                format!("it does not fail with {} any more ({})", entry.diagnoses.join(" or "), verdicts.join(", "))
             })
         };
         if let Some(why) = why {

@@ -138,7 +138,7 @@ fn judge(result: &CaseResult, baseline: Option<&Baseline>) -> Result<(), Failed>
     let known = baseline.is_some_and(|baseline| {
         let told = result.diagnosis.as_ref().map(|diagnosis| diagnosis.id.as_str());
         let covers = |entry: &&ftpspec_scenario::BaselineEntry| {
-            entry.covers(&result.id, &result.variant) && told == Some(entry.diagnosis.as_str())
+            entry.covers(&result.id, &result.variant) && told.is_some_and(|told| entry.tells(told))
         };
         baseline.entries.iter().any(|entry| covers(&entry))
     });

@@ -93,7 +93,7 @@ async fn play(stage: &Arc<Stage>, baseline: &Baseline, variants: Vec<Scheduled>)
     let mut wrong = String::new();
     for result in playing.join_all().await {
         let told = result.diagnosis.as_ref().map_or("", |diagnosis| &diagnosis.id);
-        let known = baseline.entries.iter().any(|it| it.covers(&result.id, &result.variant) && it.diagnosis == told);
+        let known = baseline.entries.iter().any(|it| it.covers(&result.id, &result.variant) && it.tells(told));
         if !matches!(result.verdict, Verdict::Pass | Verdict::Skip) && !known {
             let transcript = result.transcript.join("\n    ");
             wrong.push_str(&format!("{} {} ({told})\n    {transcript}\n\n", result.verdict, result.name()));

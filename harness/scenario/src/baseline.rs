@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use globset::{Glob, GlobMatcher};
 
-use crate::decode::{Decoded, clause, list, needed, optional_text, optional_word, text};
+use crate::decode::{Decoded, clause, list, needed, optional_text, optional_word, text, texts};
 use crate::diagnostic::{Diagnostic, Problem};
 use crate::grammar::BASELINE;
 use crate::load::load;
@@ -29,8 +29,8 @@ pub struct BaselineEntry {
     pub id: String,
     /// A glob over the variants' names, as it was written.
     pub variant: String,
-    /// The diagnosis that it must fail with.
-    pub diagnosis: String,
+    /// The diagnoses that it must fail with, one or another of them; never empty.
+    pub diagnoses: Vec<String>,
     /// Why it is known.
     pub reason: String,
     /// The clause that it breaks.
@@ -49,6 +49,12 @@ impl BaselineEntry {
     #[must_use]
     pub fn covers(&self, id: &str, variant: &str) -> bool {
         self.id == id && self.matcher.is_match(variant)
+    }
+
+    /// Whether a failure with this diagnosis is the known one.
+    #[must_use]
+    pub fn tells(&self, diagnosis: &str) -> bool {
+        self.diagnoses.iter().any(|known| known == diagnosis)
     }
 }
 
@@ -73,7 +79,7 @@ fn entry(node: &Node) -> Decoded<BaselineEntry> {
     Ok(BaselineEntry {
         id: owned("id")?,
         variant,
-        diagnosis: owned("diagnosis")?,
+        diagnoses: diagnoses(needed(node, "diagnosis")?)?,
         reason: owned("reason")?.trim().to_owned(),
         clause: optional_word(node, "clause", clause, "a clause")?,
         link: optional_text(node, "link")?,
@@ -81,4 +87,35 @@ fn entry(node: &Node) -> Decoded<BaselineEntry> {
         place: node.place,
         matcher: matcher.compile_matcher(),
     })
+}
+
+/// A name alone, or several of which chance takes one.
+fn diagnoses(node: &Node) -> Decoded<Vec<String>> {
+    if let Some(only) = node.text() {
+        return Ok(vec![only.to_owned()]);
+    }
+    let several = texts(Some(node))?;
+    let none = || Problem::new(node.place, "no diagnosis is named").due("a diagnosis, or a list of some");
+    if several.is_empty() { Err(none()) } else { Ok(several) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loaded(diagnosis: &str) -> Result<Baseline, Vec<Diagnostic>> {
+        let text = format!("- id: server/a\n  diagnosis: {diagnosis}\n  reason: seen\n");
+        load_baseline(&Arc::new(Source { name: "b.yaml".to_owned(), text }))
+    }
+
+    #[test]
+    fn an_entry_names_one_diagnosis_or_several_of_which_chance_takes_one() {
+        let tells = |diagnosis: &str| {
+            let entry = loaded(diagnosis).unwrap().entries.remove(0);
+            ["x", "y", "z"].map(|told| entry.tells(told))
+        };
+        assert_eq!(tells("x"), [true, false, false]);
+        assert_eq!(tells("[x, y]"), [true, true, false]);
+        assert!(loaded("[]").is_err());
+    }
 }

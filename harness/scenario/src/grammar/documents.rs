@@ -200,12 +200,13 @@ static BASELINE_ENTRY_NAMED: Named = Named {
 static BASELINE_KEYS: &[Key] = &[
     needed("id", "The scenario.", &TEXT),
     key("variant", "A glob over the variants' names; `*` if nothing is said.", &TEXT),
-    needed("diagnosis", "The diagnosis that it must fail with.", &NAME),
+    needed("diagnosis", "The diagnosis that it must fail with, or a list of which it is one.", &NAME_OR_NAMES),
     needed("reason", "Why it is known, for people.", &TEXT),
     key("clause", "The clause that it breaks.", &CLAUSE),
     key("link", "Where it is told.", &TEXT),
     key("until", "The last day on which it holds.", &DATE),
 ];
+static NAME_OR_NAMES: Shape = Shape::Either(&[Shape::Text(&NAME_FORMAT), Shape::List(&NAME)]);
 static DATE: Shape = Shape::Text(&Format::Pattern {
     due: "a day such as `2027-03-31`",
     pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
