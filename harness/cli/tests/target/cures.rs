@@ -117,7 +117,7 @@ fn a_wrong_password_is_sent_once() {
     let entered = runtime.enter();
     let refuses = server(&pki, "- {on: PASS, script: [answer: 530]}");
     drop(entered);
-    let told = trouble(&logs_in("localhost", refuses.address(), &pki));
+    let told = trouble(&logs_in(refuses.address(), &pki));
     assert!(told.starts_with("no session came about: login: PASS was answered 530"), "{told}");
     let cure = "; look at user and password: the login is not tried a second time, so that no account is locked";
     assert!(told.ends_with(cure), "{told}");
@@ -158,7 +158,7 @@ fn a_certificate_that_is_not_accepted_is_told_with_its_cure_and_the_password_is_
         let due = format!(
             "no session came about: the server's certificate was not accepted ({why}), and no password was sent; {cure}"
         );
-        assert_eq!(trouble(&logs_in("localhost", partner.address(), &pki)), due);
+        assert_eq!(trouble(&logs_in(partner.address(), &pki)), due);
         assert_eq!(partner.fired(), 0, "{certificate}: no PASS came");
     }
 }
@@ -241,11 +241,11 @@ mod docker {
 }
 
 /// The binary against a server there, with a password.
-fn logs_in(host: &str, place: SocketAddr, pki: &Pki) -> Ran {
+fn logs_in(place: SocketAddr, pki: &Pki) -> Ran {
     let folder = tempfile::tempdir().unwrap();
     let password = folder.path().join("password");
     fs::write(&password, format!("{PASSWORD}\n")).unwrap();
-    let (url, ca) = (format!("ftp://me@{host}:{}", place.port()), pki.dir().join("ca.pem"));
+    let (url, ca) = (format!("ftp://me@localhost:{}", place.port()), pki.dir().join("ca.pem"));
     let [password, ca] = [&password, &ca].map(|path| path.to_str().unwrap());
     ran(&["run", "server/data/retr-close-notify", "-4", "--server", &url, "--password-file", password, "--ca-file", ca])
 }

@@ -72,7 +72,7 @@ pub(super) async fn run(arguments: &[impl AsRef<OsStr>]) -> Result<Output, Conta
 const MOST_LINES: usize = 200;
 
 /// An engine tells its version in a fraction of a second; one on a machine that is busy building has time enough.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(15);
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// podman has no such name unless its own `podman-docker` gives it one; then it is meant.
 const PROGRAM: &str = "docker";
