@@ -442,10 +442,13 @@ mod tests {
 
     #[test]
     fn an_empty_certificate_list_is_no_certificate() {
-        assert!(!certificates_follow(&[0, 0, 0], false));
-        assert!(!certificates_follow(&[0, 0, 0, 0], true));
-        assert!(certificates_follow(&[0, 0, 4, 0, 0, 1, 7], false));
-        assert!(certificates_follow(&[0, 0, 0, 6, 0, 0, 1, 7, 0, 0], true));
-        assert!(!certificates_follow(&[9], true));
+        assert_eq!(first_certificate(&[0, 0, 0], false), None);
+        assert_eq!(first_certificate(&[0, 0, 0, 0], true), None);
+        assert_eq!(first_certificate(&[0, 0, 4, 0, 0, 1, 7], false), Some(&[7][..]));
+        assert_eq!(first_certificate(&[0, 0, 0, 6, 0, 0, 1, 7, 0, 0], true), Some(&[7][..]));
+        assert_eq!(first_certificate(&[9], true), None);
+        // Lengths that promise more than there is.
+        assert_eq!(first_certificate(&[0, 0, 9, 0, 0, 1, 7], false), None);
+        assert_eq!(first_certificate(&[0, 0, 4, 0, 0, 9, 7], false), None);
     }
 }
