@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
 use ftpspec_report::{escape, layout};
+use ftpspec_wire::reason;
 use terminal_size::{Width, terminal_size_of};
 
 use crate::failure::Failure;
@@ -40,7 +41,7 @@ impl Console {
         let mut stdout = io::stdout().lock();
         match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Failure::Surroundings(format!("stdout cannot be written: {error}")))
+                Err(Failure::Surroundings(format!("stdout cannot be written: {}", reason(&error))))
             }
             _ => Ok(()),
         }

@@ -8,7 +8,8 @@ use clap::Args;
 use ftpspec::{Catalogue, Exit};
 use ftpspec_scenario::model::Source;
 use ftpspec_scenario::{
-    Diagnostic, lint_all, load_baseline, load_defect, load_diagnosis, load_scenario, load_server_description, read_file,
+    Diagnostic, lint_all, load_baseline, load_defect, load_diagnosis, load_scenario, load_server_description,
+    read_file, unreadable,
 };
 
 use crate::console::Console;
@@ -145,7 +146,7 @@ fn gather(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), Fai
         files.push(path.to_owned());
         return Ok(());
     }
-    let failed = |error| Failure::WrongUse(format!("{} cannot be read: {error}", path.display()));
+    let failed = |error| Failure::WrongUse(format!("{} {}", path.display(), unreadable(&error)));
     if depth > DEEPEST || files.len() > MOST_FILES {
         return Err(Failure::WrongUse(format!("{}: too many files, or folders in one another", path.display())));
     }

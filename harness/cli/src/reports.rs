@@ -10,6 +10,7 @@ use ftpspec::{Catalogue, Exit, RunEvent, write_baseline};
 use ftpspec_report::terminal::{self, Terminal};
 use ftpspec_report::{WriteError, json, junit, write_atomically};
 use ftpspec_results::{Fold, Journal, Results};
+use ftpspec_wire::reason;
 
 use crate::failure::{Failure, complain, warn};
 
@@ -68,7 +69,7 @@ impl<'a> Reports<'a> {
             self.terminal = None;
             // Whoever reads no more wants no more; the run and its reports go on.
             if error.kind() != io::ErrorKind::BrokenPipe {
-                self.failure(&format!("stdout cannot be written: {error}"));
+                self.failure(&format!("stdout cannot be written: {}", reason(&error)));
             }
         }
         if let Some(Err(error)) = self.journal.as_mut().map(|journal| journal.append(event)) {
@@ -127,7 +128,8 @@ fn with_causes(error: &dyn Error) -> String {
     let mut text = format!("failed to {error}");
     let mut source = error.source();
     while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
+        let told = cause.downcast_ref().map_or_else(|| cause.to_string(), reason);
+        text.push_str(&format!(": {told}"));
         source = cause.source();
     }
     text

@@ -1,6 +1,7 @@
 //! From the options of the command line to the subject under test. The password comes from the environment or a file,
 //! never from the command line, and no message shows what stands before the `@` of a URL.
 
+use std::env::VarError;
 use std::fs;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
@@ -11,7 +12,8 @@ use ftpspec::{
     Catalogue, Effects, Family, Identity, Remote, Secret, ServerUrl, ServerUrlError, Subject, Surroundings, Trust,
     system_trust,
 };
-use ftpspec_scenario::{ServerDescription, nearest};
+use ftpspec_scenario::{ServerDescription, nearest, unreadable};
+use ftpspec_wire::reason;
 
 use crate::described::{Described, Running};
 use crate::failure::{Failure, warn};
@@ -282,7 +284,12 @@ pub struct Credentials {
 /// The password in an environment variable.
 pub fn password_in_variable(name: &str) -> Result<Secret, Failure> {
     let text = std::env::var(name).map_err(|error| {
-        Failure::WrongUse(format!("the password is not in the environment variable {name}: {error}"))
+        Failure::WrongUse(match error {
+            VarError::NotPresent => {
+                format!("there is no environment variable {name} to take the password from: set it, and export it")
+            }
+            VarError::NotUnicode(_) => format!("the password in the environment variable {name} is not UTF-8"),
+        })
     })?;
     secret(&text)
 }
@@ -345,16 +352,20 @@ fn address(text: &str, family: Option<Family>) -> Result<SocketAddr, Failure> {
     }
     let mut found = text.to_socket_addrs().map_err(|error| match error.kind() {
         std::io::ErrorKind::InvalidInput => Failure::WrongUse(format!("`{text}` in --connect-to: {error}")),
-        _ => Failure::Surroundings(format!("the name in --connect-to {text} cannot be resolved: {error}")),
+        _ => Failure::Surroundings(format!(
+            "the name in --connect-to {text} cannot be resolved ({}): look at its spelling, or write an address",
+            reason(&error)
+        )),
     })?;
     let wanted = |address: &SocketAddr| family.is_none_or(|family| family.has(address));
-    let none = || Failure::Surroundings(format!("the name in --connect-to {text} has no address of that family"));
+    let none =
+        || Failure::Surroundings(format!("--connect-to {text} has no address of the family that -4 or -6 asks for"));
     found.find(wanted).ok_or_else(none)
 }
 
 /// A file that an option or a key of a file names.
 pub fn read(path: &Path, option: &str) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(|error| Failure::WrongUse(format!("{option} {}: {error}", path.display())))
+    fs::read(path).map_err(|error| Failure::WrongUse(format!("{option} {} {}", path.display(), unreadable(&error))))
 }
 
 #[cfg(test)]

@@ -24,8 +24,9 @@ fn main() -> ExitCode {
     if std::env::var_os(ROLE).is_some() {
         return serve();
     }
-    let tests: [(&str, fn()); 13] = [
+    let tests: [(&str, fn()); 14] = [
         ("a_described_server_is_started_tested_and_ended", a_described_server_is_started_tested_and_ended),
+        ("a_described_server_is_met_over_ipv6", a_described_server_is_met_over_ipv6),
         ("a_scenario_meets_the_configuration_that_it_needs", a_scenario_meets_the_configuration_that_it_needs),
         ("a_server_that_runs_already_is_met_where_the_file_says", a_server_that_runs_already_is_met),
         ("a_server_without_accounts_is_not_logged_in_to", a_server_without_accounts_is_not_logged_in_to),
@@ -61,6 +62,24 @@ fn a_described_server_is_started_tested_and_ended() {
     assert!(results["summary"]["pass"].as_u64().unwrap() > 0, "{results}");
     assert_eq!(results["summary"]["skip"], 0, "its files are where scenarios look for them, and writing is allowed");
     assert_ends(described.hears());
+}
+
+fn a_described_server_is_met_over_ipv6() {
+    let described = Described::new(DESCRIPTION);
+    let ran = described.run(&["-6", "server/data/retr-close-notify", "server/passive/pasv-address", "-v"]);
+    assert_eq!(ran.status.code(), Some(0), "{}", told(&ran));
+    let results = described.results();
+    let address = results["subject"]["address"].as_str().unwrap();
+    assert!(address.starts_with("[::1]:") && address != "[::1]:0", "{address}");
+    assert!(told(&ran).contains(&format!("control  -- connect {address}\n")), "where it was met: {}", told(&ran));
+    for result in results["results"].as_array().unwrap() {
+        let (due, because) = match result["id"].as_str() {
+            Some("server/passive/pasv-address") => ("skip", "capability: PASV "),
+            _ => ("pass", ""),
+        };
+        assert_eq!(result["verdict"], due, "{result}");
+        assert!(result["reason"].as_str().unwrap_or_default().starts_with(because), "{result}");
+    }
 }
 
 fn a_scenario_meets_the_configuration_that_it_needs() {

@@ -327,7 +327,7 @@ impl Configurations {
             .map_err(|error| self.not_started(&error))
     }
 
-    fn not_started(&self, error: &dyn std::error::Error) -> Trouble {
+    fn not_started(&self, error: &(dyn std::error::Error + 'static)) -> Trouble {
         Trouble::new(&format!("starting {}", self.description.title), error)
     }
 

@@ -1,5 +1,7 @@
 //! What keeps a run from telling anything: never the subject's fault, and never hidden.
 
+use ftpspec_wire::reason;
+
 /// The harness or its surroundings failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
@@ -10,7 +12,8 @@ pub struct Trouble {
 
 impl Trouble {
     /// A failure of `what`, with the words of its cause.
-    pub(crate) fn new(what: &str, error: &dyn std::error::Error) -> Self {
-        Self { text: format!("{what}: {error}") }
+    pub(crate) fn new(what: &str, error: &(dyn std::error::Error + 'static)) -> Self {
+        let why = error.downcast_ref().map_or_else(|| error.to_string(), reason);
+        Self { text: format!("{what}: {why}") }
     }
 }

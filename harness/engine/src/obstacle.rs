@@ -151,3 +151,68 @@ fn mentions(script: &Script, is_it: &dyn Fn(&Act) -> bool) -> bool {
             }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use ftpspec_scenario::Catalogue;
+    use rstest::rstest;
+
+    use super::*;
+
+    /// By the choice that a scenario varies besides engine and version, why it is out of reach at this address.
+    fn reasons(scenario: &str, address: &str) -> BTreeMap<String, Option<String>> {
+        let catalogue = Catalogue::embedded().unwrap();
+        let address = address.parse().unwrap();
+        let variants = &catalogue.scenario(scenario).unwrap().variants;
+        let told = variants.iter().map(|variant| {
+            let last = variant.choices.last().map(|(_, word)| word.clone()).unwrap_or_default();
+            (last, out_of_reach(address, variant))
+        });
+        told.collect()
+    }
+
+    #[rstest]
+    #[case("127.0.0.1:21")]
+    #[case("127.1.2.3:2121")]
+    fn a_server_on_loopback_can_come_to_each_trap(#[case] address: &str) {
+        let reasons = reasons(BOUNCE, address);
+        assert_eq!(reasons.len(), 3, "{reasons:?}");
+        assert!(reasons.values().all(Option::is_none), "{reasons:?}");
+    }
+
+    #[rstest]
+    #[case("192.0.2.1:21")]
+    #[case("10.0.0.7:990")]
+    fn a_server_elsewhere_cannot_come_to_a_trap_on_our_loopback(#[case] address: &str) {
+        let reasons = reasons(BOUNCE, address);
+        for choice in ["third-party-by-PORT", "third-party-by-EPRT"] {
+            let reason = reasons[choice].as_deref();
+            assert_eq!(reason, Some(ELSEWHERE), "{choice}");
+        }
+        assert_eq!(reasons["port-below-1024"], None, "it has no trap");
+        // A listener that is at no address of its own is where the server sees us.
+        let active = self::reasons("server/active/eprt-and-port", address);
+        assert!(!active.is_empty() && active.values().all(Option::is_none), "{active:?}");
+    }
+
+    #[test]
+    fn over_ipv6_what_can_name_ipv4_only_is_out_of_reach_and_nothing_else() {
+        let bounce = reasons(BOUNCE, "[::1]:21");
+        let room = |command| format!("capability: {command} has room for an IPv4 address only");
+        assert_eq!(bounce["third-party-by-PORT"], Some(room("PORT")));
+        assert_eq!(bounce["third-party-by-EPRT"], None, "this machine's loopback is one place");
+        assert_eq!(bounce["port-below-1024"], None);
+        let passive = reasons("server/passive/pasv-address", "[::1]:21");
+        assert!(!passive.is_empty() && passive.values().all(|reason| *reason == Some(room("PASV"))), "{passive:?}");
+        let extended = reasons("server/passive/epsv", "[::1]:21");
+        assert!(!extended.is_empty() && extended.values().all(Option::is_none), "{extended:?}");
+        let elsewhere = reasons(BOUNCE, "[2001:db8::1]:21");
+        assert_eq!(elsewhere["third-party-by-EPRT"].as_deref(), Some(ELSEWHERE));
+    }
+
+    const BOUNCE: &str = "server/active/bounce-refused";
+
+    const ELSEWHERE: &str = "capability: the trap stands on this machine's loopback, where this server cannot come";
+}

@@ -100,7 +100,8 @@ impl Probe {
     async fn hear_greeting(&mut self, player: &mut Player, endpoint: &Endpoint) -> Ending {
         let connect = vec![Player::step(Act::Connect(control()))];
         if player.play(&connect).await.is_err() {
-            self.unreachable = Some(format!("{}: {}", endpoint.address, last_failure(player)));
+            let why = last_coming(player);
+            self.unreachable = Some(format!("{} cannot be connected to ({why}){ADDRESS}", endpoint.address));
             return Ending::Nobody;
         }
         if endpoint.implicit {
@@ -112,7 +113,8 @@ impl Probe {
         match player.next_greeting().await {
             Ok(reply) => self.lines.push(format!("greeting  {}", first_line(&reply))),
             Err(_) => {
-                self.unreachable = Some(format!("{}: no greeting: {}", endpoint.address, last_failure(player)));
+                let came = last_coming(player);
+                self.unreachable = Some(format!("{} gave no greeting (what came: {came}){GREETING}", endpoint.address));
                 return Ending::Nobody;
             }
         }
@@ -177,8 +179,15 @@ impl Probe {
         if !ready || player.play(&handshake).await.is_err() {
             let failure = last_failure(player);
             self.lines.push(format!("TLS {version}   {failure}"));
-            let advice = if distrusted(player) { TRUST } else { "" };
-            self.shut_out.get_or_insert_with(|| format!("TLS {version}: {failure}{advice}"));
+            self.shut_out.get_or_insert_with(|| match distrusted(player) {
+                Some(why) => {
+                    format!(
+                        "the server's certificate was not accepted ({why}), and no password was sent; {}",
+                        cure(&why)
+                    )
+                }
+                None => format!("TLS {version}: {failure}"),
+            });
             return Ending::Unmet;
         }
         self.offers.insert(capability);
@@ -187,7 +196,8 @@ impl Probe {
     }
 
     async fn try_login(&mut self, player: &mut Player) -> Ending {
-        let login = Login { protect: Some(ftpspec_scenario::model::ProtectionLevel::P), certificate: Certificate::Usual };
+        let login =
+            Login { protect: Some(ftpspec_scenario::model::ProtectionLevel::P), certificate: Certificate::Usual };
         match player.play(&vec![Player::step(Act::Login(login))]).await {
             Ok(()) => self.explore(player).await,
             Err(_) => {
@@ -195,8 +205,9 @@ impl Probe {
                 self.lines.push(format!("login     {failure}"));
                 let refusal = player.log().look(login_refusal);
                 let advice = if refusal.is_some() { PASSWORD } else { "" };
+                let told = refusal.as_ref().unwrap_or(&failure);
+                self.shut_out.get_or_insert_with(|| format!("login: {told}{advice}"));
                 self.refused = refusal;
-                self.shut_out.get_or_insert_with(|| format!("login: {failure}{advice}"));
             }
         }
         Ending::Met
@@ -259,7 +270,8 @@ impl Probe {
     }
 
     async fn find_files(&mut self, player: &mut Player) -> Ending {
-        let login = Login { protect: Some(ftpspec_scenario::model::ProtectionLevel::P), certificate: Certificate::Usual };
+        let login =
+            Login { protect: Some(ftpspec_scenario::model::ProtectionLevel::P), certificate: Certificate::Usual };
         if player.play(&vec![Player::step(Act::Login(login))]).await.is_ok() {
             self.found = find(player, self.passive()).await;
             let told: Vec<_> =
@@ -360,7 +372,17 @@ fn last_failure(player: &Player) -> String {
     player.log().look(|events| {
         let came = events.iter().rev().find_map(|event| match &event.what {
             What::Unmet { due, came, .. } => Some(format!("due was {due}; came {came}")),
-            What::ConnectFailed { why, .. } => Some(why.clone()),
+            _ => None,
+        });
+        came.unwrap_or_else(|| "it ended".to_owned())
+    })
+}
+
+/// What came where the sentence around it says what was due.
+fn last_coming(player: &Player) -> String {
+    player.log().look(|events| {
+        let came = events.iter().rev().find_map(|event| match &event.what {
+            What::Unmet { came, .. } => Some(came.clone()),
             _ => None,
         });
         came.unwrap_or_else(|| "it ended".to_owned())
@@ -385,12 +407,25 @@ pub(crate) fn login_refusal(events: &[Event]) -> Option<String> {
     })
 }
 
-/// Whether we did not accept the server's certificate.
-fn distrusted(player: &Player) -> bool {
+/// Why we did not accept the server's certificate, if that is so.
+fn distrusted(player: &Player) -> Option<String> {
     player.log().look(|events| {
-        let is_it = |what: &What| matches!(what, What::HandshakeFailed { why: "certificate", .. });
-        events.iter().any(|event| is_it(&event.what))
+        events.iter().find_map(|event| match &event.what {
+            What::HandshakeFailed { why: "certificate", words } => Some(words.clone()),
+            _ => None,
+        })
     })
+}
+
+/// What to do about a certificate that was not accepted, by what OpenSSL says of it.
+fn cure(why: &str) -> &'static str {
+    if why.contains("mismatch") {
+        RENAME
+    } else if why.contains("expired") || why.contains("not yet valid") {
+        RENEW
+    } else {
+        TRUST
+    }
 }
 
 fn agreed(player: &Player) -> String {
@@ -408,9 +443,23 @@ fn agreed(player: &Player) -> String {
     })
 }
 
-/// What to do where the certificate is not accepted.
-const TRUST: &str = "; if it is the right server, name the authority that signed its certificate (--ca-file, or ca-file \
-    in a target), and the host as the certificate does";
+/// What to do where no TCP connection comes about.
+const ADDRESS: &str = "; look at host and port, whether the server runs, and what filters between here and there";
+
+/// What to do where one comes about, and is silent.
+const GREETING: &str = "; see that host and port are those of an FTP server, and that a server with implicit TLS is \
+    given as ftps://";
+
+/// What to do where the certificate is for another host.
+const RENAME: &str = "if it is the right server, name it in the URL as its certificate does, with --connect-to if that \
+    name leads elsewhere, or accept any certificate (--insecure)";
+
+/// What to do where the certificate is not valid now.
+const RENEW: &str = "have it renewed, see that this machine's clock is right, or accept any certificate (--insecure)";
+
+/// What to do where nobody whom we trust has signed the certificate.
+const TRUST: &str = "if it is the right server, name the authority that signed its certificate (--ca-file, or ca-file \
+    in a target), or accept any certificate (--insecure)";
 
 /// What to do where the login was refused.
 const PASSWORD: &str =

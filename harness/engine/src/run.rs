@@ -92,11 +92,7 @@ pub async fn run(
     });
     say(RunEvent::ProbeFinished { lines: stage.probe().lines.clone() });
     if let Some(text) = &stage.probe().unreachable {
-        say(RunEvent::Trouble {
-            text: format!(
-                "there is no FTP server to test: {text}; look at host and port, and at what filters between here and there"
-            ),
-        });
+        say(RunEvent::Trouble { text: format!("there is no FTP server to test: {text}") });
         for text in stage.host.fallen(FALLING).await {
             say(RunEvent::Trouble { text });
         }

@@ -16,6 +16,7 @@ use ftpspec_scenario::model::{Capability, Defect};
 use ftpspec_scenario::settings::ServerSettings;
 use ftpspec_tls::{ClientContext, ClientSettings, Engine, Identity, TlsError, Trust, Version};
 use ftpspec_transcript::Secret;
+use ftpspec_wire::reason;
 use sha2::{Digest, Sha256};
 
 use crate::configurations::{Configurations, Running};
@@ -127,17 +128,21 @@ impl Remote {
         if let Some(address) = self.connect_to {
             return Ok(address);
         }
-        let trouble = |why: &str| Trouble {
+        let host = &self.host;
+        let mut found = tokio::net::lookup_host((host.as_str(), self.port)).await.map_err(|error| Trouble {
             text: format!(
-                "the name {} cannot be resolved: {why}; look at its spelling, or say where to connect (--connect-to)",
-                self.host
+                "the name {host} cannot be resolved ({}): look at its spelling, or say where to connect (--connect-to)",
+                reason(&error)
             ),
-        };
-        let mut found = tokio::net::lookup_host((self.host.as_str(), self.port))
-            .await
-            .map_err(|error| trouble(&error.to_string()))?;
-        let wanted = |address: &SocketAddr| self.surroundings.family.is_none_or(|family| family.has(address));
-        found.find(wanted).ok_or_else(|| trouble("it has no address of that family"))
+        })?;
+        let family = self.surroundings.family;
+        found.find(|address| family.is_none_or(|family| family.has(address))).ok_or_else(|| Trouble {
+            text: format!(
+                "{host} has no {} address: leave {} away, or say where to connect (--connect-to)",
+                if family == Some(Family::V6) { "IPv6" } else { "IPv4" },
+                if family == Some(Family::V6) { "-6" } else { "-4" },
+            ),
+        })
     }
 
     /// Reads certificates and keys as the engines will, so that a wrong file is told before anything is sent.
@@ -267,7 +272,8 @@ impl Host {
         needs: &BTreeSet<Capability>,
         engine: Option<Engine>,
     ) -> Result<Endpoint, NoEndpoint> {
-        let trouble = |what: &str, error: &dyn std::error::Error| NoEndpoint::Trouble(Trouble::new(what, error));
+        let trouble =
+            |what: &str, error: &(dyn std::error::Error + 'static)| NoEndpoint::Trouble(Trouble::new(what, error));
         let mut settings = ServerSettings::default();
         for need in needs {
             settings.provide(*need);
@@ -316,7 +322,7 @@ impl Host {
 
     /// An endpoint that is ours: its files, user and certificates are known.
     fn own(&self, address: SocketAddr, implicit: bool) -> Result<Endpoint, Trouble> {
-        let pki = |error: &dyn std::error::Error| Trouble::new("the test PKI", error);
+        let pki = |error: &(dyn std::error::Error + 'static)| Trouble::new("the test PKI", error);
         let mut identities = BTreeMap::new();
         for name in ["client-a", "client-b", "client-foreign"] {
             identities.insert(name.to_owned(), self.pki.identity(name).map_err(|error| pki(&error))?);
@@ -422,7 +428,7 @@ pub(crate) fn upload_path(scratch: &str) -> Result<String, Trouble> {
 
 /// Certificates of the test PKI by their digest.
 fn names(pki: &Pki) -> Result<Names, Trouble> {
-    let trouble = |error: &dyn std::error::Error| Trouble::new("the test PKI", error);
+    let trouble = |error: &(dyn std::error::Error + 'static)| Trouble::new("the test PKI", error);
     let mut known = BTreeMap::new();
     for name in pki::names().map_err(|error| trouble(&error))? {
         let Ok(identity) = pki.identity(&name) else { continue };

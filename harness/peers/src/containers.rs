@@ -15,6 +15,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ftpspec_wire::reason;
+
 use crate::place::NoPlace;
 use crate::words::last_lines;
 
@@ -28,14 +30,20 @@ pub use self::running::{RunningPeer, StartOptions, start};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContainerError {
-    /// The `docker` program is missing, or no engine answers it.
-    #[error("no container engine answers ({why}): is docker installed, running, and yours to use?")]
+    /// The `docker` program cannot be run.
+    #[error(
+        "peers in containers are started with the program docker, which cannot be run ({}): install it, or one of that name, and see that PATH leads to it",
+        reason(.0)
+    )]
+    NoProgram(#[source] io::Error),
+    /// No engine answers the program.
+    #[error("no container engine answers ({why}): start it, and see that it is yours to use")]
     NoEngine {
         /// The first line of what the program said.
         why: String,
     },
     /// The image is not there, and must not be looked for elsewhere.
-    #[error("the image {image} is not there{}", built_by(.image))]
+    #[error("the image {image} is not there{}", cure(.image))]
     NoImage {
         /// Which one.
         image: PeerImage,
@@ -94,7 +102,7 @@ pub enum ContainerError {
         last: String,
     },
     /// The file that a container writes its log to could not be made or read.
-    #[error("the log of a container: {0}")]
+    #[error("the log of a container: {}", reason(.0))]
     Log(#[source] io::Error),
     /// testcontainers could not create, start, ask or remove the container.
     #[error("container of {image}: {source}")]
@@ -105,7 +113,7 @@ pub enum ContainerError {
         source: Box<testcontainers::TestcontainersError>,
     },
     /// A file or folder that the container needs could not be read or written.
-    #[error("{act} {}: {source}", path.display())]
+    #[error("{act} {}: {}", path.display(), reason(.source))]
     Io {
         /// What was tried.
         act: &'static str,
@@ -116,10 +124,13 @@ pub enum ContainerError {
     },
 }
 
-/// Says how an image of ours comes into being; of other people's images we know nothing.
-fn built_by(image: &PeerImage) -> String {
+/// Says how an image comes into being: ours is built here, any other its owner builds or fetches.
+fn cure(image: &PeerImage) -> String {
     let suite = Some(image.tag()).filter(|tag| *tag != DEFAULT_SUITE).map_or_else(String::new, |tag| format!("@{tag}"));
-    image.embedded_peer().map_or_else(String::new, |peer| format!(": ftpspec peers build {peer}{suite}"))
+    match image.embedded_peer() {
+        Some(peer) => format!(": ftpspec peers build {peer}{suite}"),
+        None => format!(", and ftpspec fetches none: build it, or fetch it with docker pull {image}"),
+    }
 }
 
 #[cfg(test)]
@@ -138,8 +149,12 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_image_of_others_is_told_without_one() {
+    fn a_missing_image_of_others_is_told_with_another() {
         let error = ContainerError::NoImage { image: "registry.test/my-ftpd:3".parse().unwrap() };
-        assert_eq!(error.to_string(), "the image registry.test/my-ftpd:3 is not there");
+        assert_eq!(
+            error.to_string(),
+            "the image registry.test/my-ftpd:3 is not there, and ftpspec fetches none: build it, or fetch it with \
+             docker pull registry.test/my-ftpd:3"
+        );
     }
 }

@@ -14,6 +14,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 
 use ftpspec_tls::Identity;
+use ftpspec_wire::reason;
 use openssl::asn1::Asn1Time;
 use openssl::error::ErrorStack;
 use openssl::x509::X509;
@@ -159,7 +160,7 @@ pub enum PkiError {
     #[error("make a certificate: {0}")]
     Openssl(#[from] ErrorStack),
     /// A file or folder could not be read or written.
-    #[error("{act} {}: {source}", path.display())]
+    #[error("{act} {}: {}", path.display(), reason(.source))]
     Io {
         /// What was tried.
         act: &'static str,

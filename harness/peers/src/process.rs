@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, SystemTime};
 
+use ftpspec_wire::reason;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
@@ -209,7 +210,7 @@ pub enum ProcessError {
     #[error(transparent)]
     NoPlace(#[from] NoPlace),
     /// The program could not be started.
-    #[error("start {program}: {source}{}", cure(.source))]
+    #[error("start {program}: {}{}", reason(.source), cure(.source))]
     Start {
         /// Its name.
         program: String,
@@ -243,7 +244,7 @@ pub enum ProcessError {
         last_lines: String,
     },
     /// A file or folder that the process needs could not be read or written.
-    #[error("{act} {}: {source}", path.display())]
+    #[error("{act} {}: {}", path.display(), reason(.source))]
     Io {
         /// What was tried.
         act: &'static str,
@@ -347,7 +348,7 @@ async fn wait_for_greeting(
         let failure = match tokio::time::timeout_at(patience, attempt).await {
             Ok(Ok(Ok(line))) if line.starts_with(&options.ready.to_string()) => return Ok(()),
             Ok(Ok(Ok(line))) => heard.insert(format!("it said {line:?}")).clone(),
-            Ok(Ok(Err(error))) => error.to_string(),
+            Ok(Ok(Err(error))) => reason(&error),
             Ok(Err(error)) => error.to_string(),
             Err(_) => "it accepts, and says nothing".to_owned(),
         };

@@ -13,7 +13,7 @@ use ftpspec_scenario::model::{
 };
 use ftpspec_tls::{ClientContext, ClientSettings, Engine, Identity, Machine, Sessions, TlsError, Trust, Version};
 use ftpspec_transcript::{By, Event, Secret, What};
-use ftpspec_wire::{CodePattern, Reply, behind_epsv_bracket, escaped, parse_epsv_reply, parse_pasv_reply};
+use ftpspec_wire::{CodePattern, Reply, behind_epsv_bracket, escaped, parse_epsv_reply, parse_pasv_reply, reason};
 
 use crate::handshakes::begin;
 use crate::waiting::{in_words, is_end};
@@ -245,7 +245,7 @@ impl Player {
                 self.adopt(&plain_name, connection, cursor);
                 return Ok(());
             }
-            Ok(Err(error)) => error.to_string(),
+            Ok(Err(error)) => reason(&error),
             Err(_) => format!("no answer in {:?}", self.limits.connect),
         };
         self.log.push(Some(&name), By::Us, What::ConnectFailed { to, why: failed.clone() });
@@ -262,7 +262,8 @@ impl Player {
     ) -> Result<Connection, Stop> {
         let setup =
             Setup { name, carries, log: Arc::clone(&self.log), keep: KEPT_OF_DATA, names: Arc::clone(&self.names) };
-        Connection::new(socket, setup).map_err(|error| Stop::Trouble(format!("a socket that has no address: {error}")))
+        Connection::new(socket, setup)
+            .map_err(|error| Stop::Trouble(format!("a socket that has no address: {}", reason(&error))))
     }
 
     pub(crate) async fn send_command(&mut self, line: &Template) -> Result<(), Stop> {

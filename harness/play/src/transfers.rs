@@ -8,7 +8,7 @@ use ftpspec_net::limits::{LARGEST_UPLOAD, MOST_CALLERS};
 use ftpspec_net::{Act as NetAct, Carries, Connection, Listener, Setup};
 use ftpspec_scenario::model::{End, FileDue, Name, Payload, Place, Receive, Template, Why};
 use ftpspec_transcript::{By, Event, What};
-use ftpspec_wire::{eprt_argument, escaped, pasv_digits};
+use ftpspec_wire::{eprt_argument, escaped, pasv_digits, reason};
 use sha2::{Digest, Sha256};
 
 use tokio::sync::mpsc;
@@ -24,7 +24,8 @@ impl Player {
             // On the address that the control connection uses: nothing else is ours.
             None => self.control().map_or(Ipv4Addr::LOCALHOST.into(), |control| control.local().ip()),
         };
-        let listener = Listener::bind((ip, 0).into()).map_err(|error| Stop::Trouble(format!("listening: {error}")))?;
+        let listener =
+            Listener::bind((ip, 0).into()).map_err(|error| Stop::Trouble(format!("listening: {}", reason(&error))))?;
         let address = listener.address();
         if let SocketAddr::V4(address) = address {
             self.log.call(&pasv_digits(address), &format!("{{{name}.PORT}}"));
@@ -82,7 +83,9 @@ impl Player {
         };
         let name = self.next_name(DATA);
         let cursor = self.log.len();
-        let from = socket.peer_addr().map_err(|error| Stop::Trouble(format!("a socket without a peer: {error}")))?;
+        let from = socket
+            .peer_addr()
+            .map_err(|error| Stop::Trouble(format!("a socket without a peer: {}", reason(&error))))?;
         self.log.push(Some(&name), By::Us, What::Accepted { from });
         let connection = self.take_over(socket, name, Carries::Data)?;
         self.adopt(DATA, connection, cursor);
@@ -108,7 +111,7 @@ impl Player {
                     names: Arc::clone(&self.names),
                 };
                 let connection = Connection::new(socket, setup)
-                    .map_err(|error| Stop::Trouble(format!("a socket that has no address: {error}")))?;
+                    .map_err(|error| Stop::Trouble(format!("a socket that has no address: {}", reason(&error))))?;
                 if !side.answers_close_notify() {
                     _ = connection.act(NetAct::Mute).await;
                 }

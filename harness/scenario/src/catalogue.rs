@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Problem};
-use crate::load::{load_defect, load_diagnosis, load_scenario, read_file, source};
+use crate::load::{load_defect, load_diagnosis, load_scenario, read_file, source, unreadable};
 use crate::model::{Defect, Diagnosis, Place, Scenario, Source};
 
 /// Scenarios, defects and diagnoses, each sorted by id.
@@ -46,7 +46,7 @@ impl Catalogue {
         if let Err((path, error)) = list(folder, "", 0, &mut files) {
             let name = path.to_string_lossy().into_owned();
             let source = Arc::new(Source { name, text: String::new() });
-            let problem = Problem::new(Place::default(), format!("cannot be read: {error}"));
+            let problem = Problem::new(Place::default(), unreadable(&error));
             return Err(vec![Diagnostic::new(&source, problem)]);
         }
         files.sort();

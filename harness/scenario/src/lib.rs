@@ -32,7 +32,7 @@ pub use description::{Login as DescribedLogin, ServerDescription, Start, load_se
 pub use diagnostic::{Diagnostic, nearest};
 pub use grammar::{ActDescription, acts};
 pub use lint::variables;
-pub use load::{load_defect, load_diagnosis, load_rules, load_scenario, read_file};
+pub use load::{load_defect, load_diagnosis, load_rules, load_scenario, read_file, unreadable};
 pub use schema::{SchemaKind, schema};
 pub use select::{SelectError, Selected, Selector, SelectorError, select};
 pub use target::{Pace, PasswordFrom, Target, load_target};

@@ -5,9 +5,11 @@
 //! the loader panic, or ask for more memory than its limits allow.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
+use std::io::{self, ErrorKind, Read as _};
 use std::path::Path;
 use std::sync::Arc;
+
+use ftpspec_wire::reason;
 
 use crate::axes::{Combination, axes, combinations};
 use crate::decode::{
@@ -36,8 +38,21 @@ pub fn read_file(path: &Path, name: &str) -> Result<Arc<Source>, Diagnostic> {
     let mut octets = Vec::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(MAX_OCTETS as u64 + 1).read_to_end(&mut octets))
-        .map_err(|error| whole(format!("cannot be read: {error}")))?;
+        .map_err(|error| whole(unreadable(&error)))?;
     source(name, &octets)
+}
+
+/// Why a file or folder that a person named cannot be read, and what to do about it.
+#[must_use]
+pub fn unreadable(error: &io::Error) -> String {
+    let cure = match error.kind() {
+        ErrorKind::NotFound => "; a path begins in the folder where ftpspec runs",
+        ErrorKind::IsADirectory => "; name a file in it",
+        ErrorKind::NotADirectory => "; name the folder that it lies in",
+        ErrorKind::PermissionDenied => "; see that it is yours to read",
+        _ => "",
+    };
+    format!("cannot be read: {}{cure}", reason(error))
 }
 
 /// Octets as a source; `name` is what people will see.

@@ -27,6 +27,7 @@ pub(crate) struct Observer {
     ticket_offered: bool,
     group: Option<u16>,
     client_certificate: ClientCertificateUse,
+    server_certificate: Vec<u8>,
     we_closed: bool,
     peer_closed: bool,
     alert_sent: Option<u8>,
@@ -47,6 +48,7 @@ impl Observer {
             ticket_offered: false,
             group: None,
             client_certificate: ClientCertificateUse::NotAsked,
+            server_certificate: Vec::new(),
             we_closed: false,
             peer_closed: false,
             alert_sent: None,
@@ -103,6 +105,11 @@ impl Observer {
 
     pub(crate) fn client_certificate(&self) -> ClientCertificateUse {
         self.client_certificate
+    }
+
+    /// The server's own certificate, as it was shown, be it accepted or not; empty if there was none.
+    pub(crate) fn server_certificate(&self) -> &[u8] {
+        &self.server_certificate
     }
 
     /// By what a session that the library calls resumed was resumed.
@@ -176,8 +183,13 @@ impl Observer {
                 self.facts.push(Fact::ServerHello { by });
             }
             NEW_SESSION_TICKET => self.facts.push(Fact::Ticket { by }),
-            CERTIFICATE if by == self.client && certificates_follow(body, self.tls13) => {
-                self.client_certificate = ClientCertificateUse::Sent;
+            CERTIFICATE => {
+                let first = first_certificate(body, self.tls13);
+                if by != self.client {
+                    self.server_certificate = first.unwrap_or_default().to_vec();
+                } else if first.is_some() {
+                    self.client_certificate = ClientCertificateUse::Sent;
+                }
             }
             SERVER_KEY_EXCHANGE => {
                 // curve_type named_curve, then the curve (RFC 8422 §5.4).
@@ -235,13 +247,14 @@ fn split_message(octets: &[u8]) -> Option<(&[u8], &[u8])> {
     octets.split_at_checked(length)
 }
 
-/// Whether a Certificate message holds at least one (RFC 5246 §7.4.2, 8446 §4.4.2).
-fn certificates_follow(body: &[u8], tls13: bool) -> bool {
+/// The first certificate in a Certificate message, which is its sender's own (RFC 5246 §7.4.2, 8446 §4.4.2).
+fn first_certificate(body: &[u8], tls13: bool) -> Option<&[u8]> {
     let mut octets = Octets(body);
-    if tls13 && octets.vector8().is_none() {
-        return false;
+    if tls13 {
+        octets.vector8()?;
     }
-    octets.take(3).is_some_and(|length| length != [0, 0, 0])
+    let mut list = Octets(octets.vector24()?);
+    list.vector24()
 }
 
 /// What facts need of a ClientHello.
@@ -331,6 +344,11 @@ impl<'a> Octets<'a> {
     fn vector16(&mut self) -> Option<&'a [u8]> {
         let length = self.number16()?;
         self.take(length.into())
+    }
+
+    fn vector24(&mut self) -> Option<&'a [u8]> {
+        let length = self.take(3)?;
+        self.take(u32::from_be_bytes([0, length[0], length[1], length[2]]) as usize)
     }
 
     /// Number and content of each extension; none, if the list is absent or broken.
@@ -424,10 +442,13 @@ mod tests {
 
     #[test]
     fn an_empty_certificate_list_is_no_certificate() {
-        assert!(!certificates_follow(&[0, 0, 0], false));
-        assert!(!certificates_follow(&[0, 0, 0, 0], true));
-        assert!(certificates_follow(&[0, 0, 4, 0, 0, 1, 7], false));
-        assert!(certificates_follow(&[0, 0, 0, 6, 0, 0, 1, 7, 0, 0], true));
-        assert!(!certificates_follow(&[9], true));
+        assert_eq!(first_certificate(&[0, 0, 0], false), None);
+        assert_eq!(first_certificate(&[0, 0, 0, 0], true), None);
+        assert_eq!(first_certificate(&[0, 0, 4, 0, 0, 1, 7], false), Some(&[7][..]));
+        assert_eq!(first_certificate(&[0, 0, 0, 6, 0, 0, 1, 7, 0, 0], true), Some(&[7][..]));
+        assert_eq!(first_certificate(&[9], true), None);
+        // Lengths that promise more than there is.
+        assert_eq!(first_certificate(&[0, 0, 9, 0, 0, 1, 7], false), None);
+        assert_eq!(first_certificate(&[0, 0, 4, 0, 0, 9, 7], false), None);
     }
 }

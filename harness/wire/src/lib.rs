@@ -8,7 +8,8 @@
 //!   2428, 3659, 4217);
 //! - [`record`], [`handshake`], [`hello`], [`alert`], [`names`]: what a TLS connection shows without its keys (RFC
 //!   5246, 8446);
-//! - [`looks`], [`escape`]: octets that are something else than what was due, told to a person.
+//! - [`looks`], [`escape`]: octets that are something else than what was due, told to a person;
+//! - [`mod@reason`]: what the system says of a file or a connection, told to a person.
 
 pub mod address;
 pub mod alert;
@@ -21,6 +22,7 @@ pub mod line;
 pub mod looks;
 pub mod names;
 mod pending;
+pub mod reason;
 pub mod record;
 pub mod reply;
 
@@ -37,5 +39,6 @@ pub use hello::{ClientHello, HelloError};
 pub use line::{Line, LineEnd, LineError, LineReader, MAX_LINE};
 pub use looks::{LooksLike, looks_like};
 pub use names::{content_type_name, suite_name, version_name};
+pub use reason::reason;
 pub use record::{Cut, MAX_RECORD_PAYLOAD, RECORD_HEADER_LENGTH, RecordHeader, RecordReader, header};
 pub use reply::{MAX_REPLY_LINES, MAX_REPLY_OCTETS, Reply, ReplyError, ReplyReader};

@@ -68,6 +68,22 @@ fn a_finding_brings_what_the_server_in_the_container_wrote_of_this_session_alone
 }
 
 #[test]
+fn a_peer_is_met_over_ipv6() {
+    if !have_vsftpd() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("results.json");
+    let arguments = ["run", "-6", "server/auth/tls-handshake", "--server", "peer:vsftpd", "--json"];
+    let ran = ran(&[&arguments[..], &[json.to_str().unwrap()]].concat());
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    let results: serde_json::Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
+    let address = results["subject"]["address"].as_str().unwrap();
+    assert!(address.starts_with("[::1]:") && address != "[::1]:0", "{address}");
+    assert!(results["summary"]["pass"].as_u64().unwrap() > 0, "{results}");
+}
+
+#[test]
 fn the_list_of_peers_names_their_configurations() {
     let ran = ran(&["peers"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);

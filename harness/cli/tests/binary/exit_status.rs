@@ -44,7 +44,7 @@ fn a_warning_is_red_only_if_strict() {
 #[case(&["run", "--server", "ftp://a@b", "--defect", "x"], "cannot be used with")]
 #[case(&["run", "--server", "ftp://a@b", "--password-env", "FTPSPEC_NO_SUCH"], "FTPSPEC_NO_SUCH")]
 #[case(&["run", "--server", "ftp://b", "--password-env", "PATH"], "a password without a user")]
-#[case(&["run", "--server", "ftp://b", "--ca-file", "no/such.pem"], "--ca-file no/such.pem: ")]
+#[case(&["run", "--server", "ftp://b", "--ca-file", "no/such.pem"], "--ca-file no/such.pem cannot be read: ")]
 #[case(&["run", "--server", "ftp://b", "--ca-file", "/dev/null"], "a certificate or key cannot be used")]
 #[case(&["run", "--server", "ftp://b", "--connect-to", "10.0.0.1"], "no HOST:PORT")]
 #[case(&["run", "--password-env", "PATH"], "--server <URL|peer:NAME|FILE>")]

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "containers")]
 mod container;
+mod cures;
 mod front;
 mod left;
 #[path = "../binary/program.rs"]

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use rstest::rstest;
 
-use super::program::{command, finished, ran, ran_in};
+use super::program::{ran, ran_in};
 
 const HEAD: &str = "title: Partner\nserver: ftp://me@localhost:2121\n";
 
@@ -35,7 +35,6 @@ fn a_wrong_target_ends_with_2(#[case] text: &str, #[case] said: &str) {
 #[case(&["run", "--target", "t.yaml", "--defect", "x"], "cannot be used with")]
 #[case(&["run", "--target", "t.yaml", "--password-env", "PATH"], "cannot be used with")]
 #[case(&["run", "-4", "-6"], "cannot be used with")]
-#[case(&["run", "--server", "peer:vsftpd", "-6"], "-6 is for a URL")]
 #[case(&["run", "--shard", "4/3"], "K/N, with K from 1 to N")]
 fn options_that_do_not_go_together_end_with_2(#[case] arguments: &[&str], #[case] said: &str) {
     let ran = ran(arguments);
@@ -64,23 +63,6 @@ fn an_endpoint_that_does_not_listen_ends_with_3() {
     let ran = ran_in(folder.path(), &["run", "--target", "partner.yaml"]);
     assert_eq!(ran.code, 3, "{}{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains(&format!("there is no FTP server to test: 127.0.0.1:{port}")), "{}", ran.stdout);
-}
-
-#[test]
-fn a_name_that_nobody_has_ends_with_3() {
-    let ran = ran(&["run", "--server", "ftp://ftpspec.invalid"]);
-    assert_eq!(ran.code, 3, "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stdout.contains("the name ftpspec.invalid cannot be resolved"), "{}", ran.stdout);
-}
-
-#[cfg(feature = "containers")]
-#[test]
-fn without_a_container_engine_a_peer_ends_with_3() {
-    let nobody = tempfile::tempdir().unwrap().path().join("docker.sock");
-    let mut command = command(&["run", "--server", "peer:vsftpd"]);
-    let ran = finished(command.env("DOCKER_HOST", format!("unix://{}", nobody.display())));
-    assert_eq!(ran.code, 3, "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stdout.contains("no container engine answers"), "{}", ran.stdout);
 }
 
 #[cfg(feature = "containers")]

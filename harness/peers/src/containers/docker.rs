@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::process::{Output, Stdio};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::process::Command;
 
@@ -12,14 +12,23 @@ use super::{ContainerError, PeerImage};
 /// The version of the engine that answers, as a check that one does.
 ///
 /// # Errors
-/// [`ContainerError::NoEngine`], with the first line of the reason.
+/// [`ContainerError::NoProgram`]; [`ContainerError::NoEngine`], with the first line of the reason.
 pub async fn engine_version() -> Result<String, ContainerError> {
-    let output = run(&["version", "--format", "{{.Server.Version}}"]).await?;
+    let asking = run(&["version", "--format", "{{.Server.Version}}"]);
+    let Ok(output) = tokio::time::timeout(ANSWERS_WITHIN, asking).await else {
+        let why = format!("it takes connections, and says nothing within {} s", ANSWERS_WITHIN.as_secs());
+        return Err(ContainerError::NoEngine { why });
+    };
+    let output = output?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }
     let words = String::from_utf8_lossy(&output.stderr);
-    Err(ContainerError::NoEngine { why: words.lines().next().unwrap_or("it said nothing").to_owned() })
+    let why = words.lines().next().unwrap_or("it said nothing");
+    // What the program asks its reader is what our own sentence says.
+    Err(ContainerError::NoEngine {
+        why: why.trim_end_matches(" Is the docker daemon running?").trim_end_matches('.').to_owned(),
+    })
 }
 
 /// Whether the image is there; never pulls it.
@@ -56,11 +65,14 @@ pub(super) async fn run(arguments: &[impl AsRef<OsStr>]) -> Result<Output, Conta
         .kill_on_drop(true)
         .output()
         .await
-        .map_err(|error| ContainerError::NoEngine { why: format!("{PROGRAM}: {error}") })
+        .map_err(ContainerError::NoProgram)
 }
 
 /// Lines of a container's output that are asked for: more than is ever shown.
 const MOST_LINES: usize = 200;
+
+/// An engine tells its version in a fraction of a second; one on a machine that is busy building has time enough.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// podman has no such name unless its own `podman-docker` gives it one; then it is meant.
 const PROGRAM: &str = "docker";

@@ -253,7 +253,7 @@ async fn wait_for_greeting(
         let last = match attempt {
             Ok(Ok(line)) if line.starts_with(&expected.to_string()) => return Ok(()),
             Ok(Ok(line)) => line,
-            Ok(Err(error)) => error.to_string(),
+            Ok(Err(error)) => ftpspec_wire::reason(&error),
             Err(error) => error.to_string(),
         };
         if !container.is_running().await.map_err(|source| container_error(image, source))? {

@@ -13,8 +13,7 @@ use ftpspec_play::{CONTROL, DATA, Player, Seat, ServerSide, Setting, Stop};
 use ftpspec_scenario::model::{Act, Answer, Condition, Handshake, Level, Place, Rule, Script, Step};
 use ftpspec_scenario::settings::{
     AbortReplies, ActiveSource, Aftermath, Attention, CloseNotifyAnswer, Company, DataAfterCcc, Implicit, LineEnds,
-    OctetsAfterAuth,
-    Rein, Reuse, UnknownLevel, UploadEnd, UploadStored,
+    OctetsAfterAuth, Rein, Reuse, UnknownLevel, UploadEnd, UploadStored,
 };
 use ftpspec_tls::{Machine, ServerContext};
 use ftpspec_transcript::{By, Event, Log, What};

@@ -4,11 +4,12 @@
 //! record. An error has its reasons only the first time it is told: after one, no further call reads.
 
 use std::io::{self, Read, Write};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ::openssl::error::ErrorStack;
 use ::openssl::ssl::{Error, ErrorCode, ShutdownState, Ssl, SslRef, SslStream, SslVerifyMode, SslVersion};
-use ::openssl::x509::{X509, X509VerifyResult};
+use ::openssl::x509::{GeneralNameRef, X509, X509VerifyResult};
 
 use super::heard::Ear;
 use super::reprotect::Protection;
@@ -133,6 +134,9 @@ impl OpensslMachine {
             }
         };
         let words = match kind {
+            FailureKind::CertificateRejected if OTHER_NAME.contains(&verified.as_raw()) => {
+                format!("{}: the certificate is for {}", verified.error_string(), names(observer.server_certificate()))
+            }
             FailureKind::CertificateRejected => verified.error_string().to_owned(),
             _ => error.to_string(),
         };
@@ -316,6 +320,27 @@ fn peer_chain(ssl: &SslRef) -> Vec<Vec<u8>> {
     let rest: Vec<_> = rest.filter(|certificate| Some(certificate) != leaf.as_ref()).collect();
     leaf.into_iter().chain(rest).collect()
 }
+
+/// The names in a certificate, which may be anybody's: no more than a person reads, and nothing that is no name.
+fn names(certificate: &[u8]) -> String {
+    let names = X509::from_der(certificate).ok().and_then(|certificate| certificate.subject_alt_names());
+    let told = |name: &GeneralNameRef| {
+        let address = || match name.ipaddress()? {
+            octets if octets.len() == 4 => Some(IpAddr::from(<[u8; 4]>::try_from(octets).ok()?).to_string()),
+            octets => Some(IpAddr::from(<[u8; 16]>::try_from(octets).ok()?).to_string()),
+        };
+        let host = name.dnsname().filter(|host| host.bytes().all(|octet| octet.is_ascii_graphic()));
+        host.map(ToOwned::to_owned).or_else(address)
+    };
+    let names: Vec<_> = names.iter().flatten().filter_map(told).take(MOST_NAMES).collect();
+    if names.is_empty() { "no host at all".to_owned() } else { names.join(", ") }
+}
+
+/// Names of a certificate that are told.
+const MOST_NAMES: usize = 8;
+
+/// What OpenSSL finds where the certificate is for another host, and for another address.
+const OTHER_NAME: [i32; 2] = [62, 64];
 
 /// The alert for a record that cannot be deprotected (RFC 5246 §7.2.2, 8446 §6.2).
 const BAD_RECORD_MAC: u8 = 20;
