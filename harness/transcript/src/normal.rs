@@ -178,8 +178,8 @@ impl<'a> Teller<'a> {
                 self.plain_line(connection, to);
             }
             What::Accepted { .. } => self.plain_line(connection, "accept".to_owned()),
-            What::ConnectFailed { why, .. } => {
-                let text = self.full(&format!("connect failed: {why}"), "connect failed");
+            What::ConnectFailed { to, why } => {
+                let text = self.full(&format!("connect {to} failed: {why}"), "connect failed");
                 self.plain_line(connection, text);
             }
             What::Command { verb, line, protected } => {

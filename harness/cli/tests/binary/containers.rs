@@ -53,7 +53,7 @@ fn a_finding_brings_what_the_server_in_the_container_wrote_of_this_session_alone
     }
     let folder = tempfile::tempdir().unwrap();
     let json = folder.path().join("results.json");
-    let selector = "server/control/quit-close-notify@engine=rustls,version=1.2";
+    let selector = "server/control/quit-close-notify@engine=rustls,version=1.2,session=logged-in";
     let ran = ran(&["run", selector, "--server", "peer:vsftpd", "--json", json.to_str().unwrap()]);
     assert_eq!(ran.code, 1, "vsftpd ends without close_notify: {}{}", ran.stdout, ran.stderr);
     let results: serde_json::Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
