@@ -48,8 +48,8 @@ fn every_other_command_ends_as_the_page_says_and_shows_what_it_shows() {
     let mut output = String::new();
     for block in blocks(PAGE) {
         match block.mark.as_str() {
-            "main command" | "test command" | "needs containers" | "needs a server" | "needs a partner" => {}
-            "builds the server" | "starts the server" | "shows the finding" => {}
+            "main command" | "test command" | "needs containers" | "needs a server" | "needs a partner"
+            | "builds the server" | "starts the server" | "shows the finding" => {}
             "shows" => shows(&block, &output),
             _ if !block.commands().is_empty() => output = run_all(folder.path(), &block, &[]),
             _ => {}

@@ -95,7 +95,8 @@ fn a_refused_login_is_tried_once() {
     fs::write(partner.folder.path().join("password"), "another password\n").unwrap();
     let ran = partner.run("allow: [read]\n", &["-v"]);
     assert_eq!(ran.code, 3, "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stdout.contains("look at user and password"), "{}", ran.stdout);
+    let told = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("; look at user and password: "), "{}", ran.stdout);
     let log = partner.log();
     assert_eq!(log.lines().filter(|line| line.contains("FAIL LOGIN")).count(), 1, "{log}");
     assert!(!(ran.stdout + &partner.results().to_string()).contains("another password"));
