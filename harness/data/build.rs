@@ -3,8 +3,16 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-const FOLDERS: &[&str] =
-    &["certs", "docker", "fixtures/defects", "fixtures/octets", "fixtures/payloads", "reports/schema", "scenarios"];
+const FOLDERS: &[&str] = &[
+    "certs",
+    "docker",
+    "fixtures/clients",
+    "fixtures/defects",
+    "fixtures/octets",
+    "fixtures/payloads",
+    "reports/schema",
+    "scenarios",
+];
 /// What is made from the recipes, not written by hand.
 const GENERATED: &[&str] = &["certs/out"];
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use clap::{Args, Parser, Subcommand};
-use ftpspec::{Catalogue, Scheduled, schedule};
+use ftpspec::{Catalogue, Role, Scheduled, schedule, schedule_for};
 use ftpspec_scenario::Selector;
 
 use crate::failure::Failure;
@@ -62,8 +62,8 @@ impl OwnScenarios {
     }
 }
 
-/// What the selectors of a command line mean.
-pub fn selected(catalogue: &Catalogue, selectors: &[String]) -> Result<Vec<Scheduled>, Failure> {
+/// What the selectors of a command line mean, to a subject of this role if one was named.
+pub fn selected(catalogue: &Catalogue, selectors: &[String], role: Option<Role>) -> Result<Vec<Scheduled>, Failure> {
     let selectors = selectors
         .iter()
         .map(|text| {
@@ -74,7 +74,11 @@ pub fn selected(catalogue: &Catalogue, selectors: &[String]) -> Result<Vec<Sched
             text.parse::<Selector>().map_err(Failure::wrong_use)
         })
         .collect::<Result<Vec<_>, _>>()?;
-    schedule(catalogue, &selectors).map_err(Failure::wrong_use)
+    match role {
+        Some(role) => schedule_for(catalogue, &selectors, role),
+        None => schedule(catalogue, &selectors),
+    }
+    .map_err(Failure::wrong_use)
 }
 
 /// The tool and the two libraries it tests with: what a bug report needs.

@@ -8,19 +8,19 @@ use clap::Args;
 use ftpspec::{Catalogue, Exit};
 use ftpspec_scenario::model::Source;
 use ftpspec_scenario::{
-    Diagnostic, lint_all, load_baseline, load_defect, load_diagnosis, load_scenario, load_server_description,
-    read_file, unreadable,
+    Diagnostic, lint_all, load_baseline, load_client_description, load_defect, load_diagnosis, load_scenario,
+    load_server_description, read_file, unreadable,
 };
 
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::{described, target};
+use crate::{client, described, target};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What a file is, its folder says: server/, client/, proxy/ (scenarios), diagnoses/, defects/, baselines/; a file named
-peer.yaml describes a server. Of the files elsewhere one with `start:` describes a server, and one whose `server:` is a
-URL describes an endpoint (a target).
+What a file is, its folder says: server/, client/, proxy/ (scenarios), diagnoses/, defects/, baselines/, clients/; a
+file named peer.yaml describes a server. Of the files elsewhere one with `start:` describes a server, one with `actions:`
+a client, and one whose `server:` is a URL an endpoint (a target).
 
 Examples:
   ftpspec lint scenarios
@@ -78,6 +78,7 @@ impl Linting {
             Kind::Defect => load_defect(&source).map(|it| put(defects, it, |it| &it.name)),
             Kind::Diagnosis => load_diagnosis(&source).map(|it| put(diagnoses, it, |it| &it.id)),
             Kind::Server => load_server_description(&source).map(drop),
+            Kind::Client => load_client_description(&source).map(drop),
             Kind::Baseline => load_baseline(&source).map(drop),
             Kind::Target => target::load(&source).map(drop),
         };
@@ -100,6 +101,7 @@ enum Kind {
     Defect,
     Diagnosis,
     Server,
+    Client,
     Baseline,
     Target,
 }
@@ -111,10 +113,11 @@ fn kind_and_name(path: &Path) -> Option<(Kind, String)> {
     let folders = &parts[..parts.len().saturating_sub(1)];
     let last = |words: &[&str]| folders.iter().rposition(|part| words.contains(&&**part));
     let below = |at: usize| parts[at..].join("/");
-    if let Some(at) = last(&["defects", "diagnoses", "baselines"]) {
+    if let Some(at) = last(&["defects", "diagnoses", "baselines", "clients"]) {
         let kind = match &*parts[at] {
             "defects" => Kind::Defect,
             "diagnoses" => Kind::Diagnosis,
+            "clients" => Kind::Client,
             _ => Kind::Baseline,
         };
         return Some((kind, below(at)));
@@ -125,11 +128,12 @@ fn kind_and_name(path: &Path) -> Option<(Kind, String)> {
     if let Some(at) = last(&["server", "client", "proxy"]) {
         return Some((Kind::Scenario, below(at)));
     }
-    // An endpoint's or a server's file lies where its owner keeps it; what it is, it says itself.
+    // An endpoint's, a server's or a client's file lies where its owner keeps it; what it is, it says itself.
     let text = fs::read_to_string(path).ok()?;
     let kind = match (target::is_target(&text), described::is_server(&text)) {
         (true, _) => Kind::Target,
         (false, true) => Kind::Server,
+        (false, false) if client::is_client(&text) => Kind::Client,
         (false, false) => return None,
     };
     Some((kind, path.to_string_lossy().into_owned()))
@@ -166,8 +170,9 @@ fn gather(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), Fai
 }
 
 /// For whoever keeps a file elsewhere.
-const FOLDERS: &str = "scenarios lie below server/, client/ or proxy/, other files below diagnoses/, defects/ or \
-    baselines/, peer.yaml or a file with `start:` describes a server, and a target has a URL behind `server:`";
+const FOLDERS: &str = "scenarios lie below server/, client/ or proxy/, other files below diagnoses/, defects/, \
+    baselines/ or clients/, peer.yaml or a file with `start:` describes a server, one with `actions:` a client, and a \
+    target has a URL behind `server:`";
 
 /// Folders in one another: a link that leads back up would have no end.
 const DEEPEST: usize = 16;
@@ -187,6 +192,8 @@ mod tests {
             ("fixtures/defects/server/x.yaml", Kind::Defect, "defects/server/x.yaml"),
             ("server/diagnoses/x.yaml", Kind::Diagnosis, "diagnoses/x.yaml"),
             ("docker/vsftpd/peer.yaml", Kind::Server, "docker/vsftpd/peer.yaml"),
+            ("fixtures/clients/x.yaml", Kind::Client, "clients/x.yaml"),
+            ("fixtures/defects/client/x.yaml", Kind::Defect, "defects/client/x.yaml"),
             ("fixtures/baselines/x.yaml", Kind::Baseline, "baselines/x.yaml"),
         ] {
             assert_eq!(kind_and_name(Path::new(path)), Some((kind, name.to_owned())), "{path}");

@@ -34,7 +34,7 @@ pub struct Options {
 
 pub fn execute(options: &Options, console: &Console) -> Result<Exit, Failure> {
     let catalogue = options.own.catalogue()?;
-    let listed = gathered(&selected(&catalogue, &options.selectors)?);
+    let listed = gathered(&selected(&catalogue, &options.selectors, None)?);
     if options.json {
         let rows: Vec<_> = listed.iter().map(Row::from).collect();
         let text = serde_json::to_string_pretty(&rows).map_err(Failure::surroundings)?;

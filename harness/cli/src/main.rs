@@ -5,6 +5,7 @@
 
 mod arguments;
 mod certs;
+mod client;
 mod completions;
 mod console;
 mod described;

@@ -23,7 +23,7 @@ use crate::subject::{Chosen, SubjectOptions, again};
 #[command(after_help = EXAMPLES)]
 pub struct Options {
     /// What to run: an id, ID@engine=rustls, a folder or glob (server/data/*), clause:rfc4217#9, field:IT13168,
-    /// level:must; several are or-ed, !x excludes; none is everything
+    /// level:must; several are or-ed, !x excludes; none is everything that a subject of this role can play
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
     #[command(flatten)]
@@ -92,7 +92,8 @@ pub fn execute(options: &Options, console: &Console) -> Result<Exit, Failure> {
     let choice = &options.choice;
     let catalogue = choice.own.catalogue()?;
     let (engine, version) = (choice.engine(), choice.version());
-    let variants = narrow(selected(&catalogue, &options.selectors)?, engine, version);
+    let role = options.subject.role(&catalogue)?;
+    let variants = narrow(selected(&catalogue, &options.selectors, role)?, engine, version);
     let Chosen { subject, allow, jobs, baseline: known } = options.subject.choose(&catalogue)?;
     let known = choice.baseline.as_deref().or(known.as_deref());
     let schedule = Schedule {
@@ -237,5 +238,6 @@ Examples:
   ftpspec run --server ftp://me@ftp.example.com --password-env FTP_PASSWORD
   ftpspec run --server ftps://me@10.0.0.7 --ca-file their-ca.pem --json results.json
   ftpspec run --target partner.yaml --allow read
+  ftpspec run --client peer:curl
 
 The password is never sent on an unprotected connection, nor to a certificate that was not verified.";

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use clap::Args;
 use ftpspec::{
-    Catalogue, Effects, Family, Identity, Remote, Secret, ServerUrl, ServerUrlError, Subject, Surroundings, Trust,
-    system_trust,
+    Catalogue, Effects, Family, Identity, Remote, Role, Secret, ServerUrl, ServerUrlError, Subject, Surroundings,
+    Trust, system_trust,
 };
 use ftpspec_scenario::{ServerDescription, nearest, unreadable};
 use ftpspec_wire::reason;
@@ -31,6 +31,10 @@ pub struct SubjectOptions {
     /// (`ftpspec schema target`)
     #[arg(long, value_name = "FILE", group = "endpoint", conflicts_with = "defect")]
     target: Option<PathBuf>,
+    /// The client under test: peer:NAME (curl, python-ftplib, reference), or a FILE that describes a client
+    /// (`ftpspec schema client`): its command line for each thing that it is asked for
+    #[arg(long, value_name = "peer:NAME|FILE", conflicts_with_all = ["server", "target", "defect"])]
+    client: Option<String>,
     /// The environment variable that holds the password
     #[arg(long, value_name = "VAR", requires = "server", conflicts_with_all = ["password_file", "target"])]
     password_env: Option<String>,
@@ -58,7 +62,7 @@ pub struct SubjectOptions {
     /// Use IPv6 only; servers that are started for the run listen on ::1
     #[arg(short = '6')]
     ipv6: bool,
-    /// Give the embedded reference server this defect
+    /// Give the embedded reference server, or the reference client, this defect
     #[arg(long, value_name = "NAME")]
     defect: Option<String>,
 }
@@ -91,6 +95,9 @@ impl SubjectOptions {
         if let Some(path) = &self.target {
             return self.described_in(path);
         }
+        if let Some(client) = &self.client {
+            return crate::client::subject(client).map(Chosen::of_ours);
+        }
         let Some(server) = &self.server else {
             return self.reference(catalogue).map(Chosen::of_ours);
         };
@@ -113,6 +120,20 @@ impl SubjectOptions {
         Ok(Chosen { subject, allow: Effects::Read, jobs: 1, baseline: None })
     }
 
+    /// The role of the subject that the options name; none, if they name none: then each role meets its own reference.
+    pub fn role(&self, catalogue: &Catalogue) -> Result<Option<Role>, Failure> {
+        if self.client.is_some() {
+            return Ok(Some(Role::Client));
+        }
+        if self.server.is_some() || self.target.is_some() {
+            return Ok(Some(Role::Server));
+        }
+        Ok(match self.reference(catalogue)? {
+            Subject::Reference { defect } => defect.map(|defect| defect.role),
+            _ => None,
+        })
+    }
+
     /// The family of addresses that the options keep to.
     pub fn family(&self) -> Option<Family> {
         match (self.ipv4, self.ipv6) {
@@ -131,6 +152,7 @@ impl SubjectOptions {
     pub fn again(&self) -> String {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         let valued = [
+            ("--client", self.client.clone()),
             ("--server", self.server.clone()),
             ("--target", path(&self.target)),
             ("--password-env", self.password_env.clone()),

@@ -347,6 +347,8 @@ fn serve() -> ExitCode {
         password: Secret::new(&arguments[4]),
         pki: Arc::new(Pki::cached().unwrap()),
         limits: Limits::default(),
+        log: None,
+        version: None,
     });
     drop(entered);
     let server = server.unwrap();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use ftpspec_results::Plan;
-use ftpspec_scenario::model::{Act, ConnectTo, Script};
+use ftpspec_scenario::model::{Act, ConnectTo, Script, Variant};
 
 use crate::run::Schedule;
 use crate::subject::Subject;
@@ -14,11 +14,8 @@ pub(crate) fn plan(schedule: &Schedule, subject: &Subject) -> Plan {
     let mut ids: Vec<_> = schedule.variants.iter().map(|scheduled| &scheduled.scenario.id).collect();
     ids.dedup();
     let repeat = schedule.repeat.max(1);
-    let connections: usize = schedule
-        .variants
-        .iter()
-        .map(|scheduled| connections(&scheduled.scenario.variants[scheduled.variant].steps))
-        .sum();
+    let connections: usize =
+        schedule.variants.iter().map(|scheduled| made(&scheduled.scenario.variants[scheduled.variant])).sum();
     let each = if matches!(subject, Subject::Remote(_)) { EACH_REMOTE } else { EACH_OF_OURS };
     let variants = schedule.variants.len() * repeat;
     let waited: Duration = schedule
@@ -42,6 +39,11 @@ fn held_back(pace: ftpspec_scenario::Pace, schedule: &Schedule) -> Duration {
     let minutes = pace.per_minute.map_or(0, |most| made.saturating_sub(1) / most);
     let pauses = pace.pause.unwrap_or_default() * u32::try_from(made).unwrap_or(u32::MAX);
     pauses.max(Duration::from_secs(60) * u32::try_from(minutes).unwrap_or(u32::MAX))
+}
+
+/// How many connections a variant makes; a client makes one for each file besides its control connection.
+fn made(variant: &Variant) -> usize {
+    variant.client.as_ref().map_or_else(|| connections(&variant.steps), |request| 1 + request.files.len())
 }
 
 /// What a variant takes against a peer of ours: measured, some 40 ms on two cores.

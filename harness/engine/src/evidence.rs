@@ -27,7 +27,7 @@ pub fn evidence(
     let place = finding.place.filter(|place| place.line > 0);
     let (source, caret) =
         place.map_or((Vec::new(), None), |place| (lines(&scenario.source, place), Some(caret(place, &finding.came))));
-    let mut shown = conversation(&up_to(events, finding.seq), &[], Style::Full, true);
+    let mut shown = conversation(&up_to(events, finding.seq), &[], Style::Full, variant.client.is_none());
     let from = shown.len().saturating_sub(CONVERSATION);
     if from > 0 {
         shown.drain(..from);

@@ -2,11 +2,13 @@
 //! can be judged again.
 
 use ftpspec_play::CONTROL;
+use ftpspec_play::fixture::{FIXTURES, content};
 use ftpspec_play::pattern::{is_called, matches};
 use ftpspec_results::Verdict;
-use ftpspec_scenario::model::{Demand, Leaf, Level, Pattern, Variant};
+use ftpspec_scenario::model::{ClientOutcome, Demand, Leaf, Level, Pattern, Variant};
 use ftpspec_transcript::{By, Event, Place, What, unasked_replies};
 use ftpspec_wire::{escaped, hex_head};
+use sha2::{Digest as _, Sha256};
 
 /// What the judge found.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +56,8 @@ pub fn judge(events: &[Event], variant: &Variant) -> Judgement {
                     came: text.clone(),
                 });
             }
+            // Our own server's acts that a client did not wait for are no demand on it: `expect` has those.
+            What::Unmet { .. } if variant.client.is_some() => {}
             What::Unmet { due, came, level, place, .. } => findings.push(Finding {
                 verdict: not_met(level),
                 seq: event.seq,
@@ -209,12 +213,69 @@ fn demands(events: &[Event], variant: &Variant) -> Vec<Finding> {
                     }
                 }
             }
-            // Of a client under test; this engine has none yet, and the loader admits none in a server scenario.
-            Demand::Client(_) | Demand::FilesIntact => {}
+            Demand::Client(due) => {
+                if let Some((seq, due, came)) = otherwise(events, due) {
+                    found(seq, due, came);
+                }
+            }
+            Demand::FilesIntact => {
+                for (seq, due, came) in not_intact(events, variant) {
+                    found(seq, due, came);
+                }
+            }
         }
     }
     findings
 }
+
+/// How a client ended otherwise than it must.
+fn otherwise(events: &[Event], due: &ClientOutcome) -> Option<(usize, String, String)> {
+    let ended = events.iter().rev().find_map(|event| match &event.what {
+        What::Ended { how, status, after, .. } => Some((event.seq, *how, status, *after)),
+        _ => None,
+    });
+    let Some((seq, how, status, after)) = ended else {
+        return Some((events.len().saturating_sub(1), "a client that ends".to_owned(), "it did not".to_owned()));
+    };
+    let came = || format!("it {how} ({status}) after {:.1} s", after.as_secs_f64());
+    match due {
+        ClientOutcome::Succeeds if how == "succeeded" => None,
+        ClientOutcome::Succeeds => Some((seq, "the client reports success".to_owned(), came())),
+        ClientOutcome::Fails { within } if how == "failed" => {
+            let limit = within.filter(|limit| after > *limit)?;
+            Some((seq, format!("the client reports failure within {limit:?}"), came()))
+        }
+        ClientOutcome::Fails { .. } => Some((seq, "the client reports failure".to_owned(), came())),
+    }
+}
+
+/// The files of a request that did not arrive octet for octet.
+fn not_intact(events: &[Event], variant: &Variant) -> Vec<(usize, String, String)> {
+    let Some(request) = &variant.client else { return Vec::new() };
+    let wrong = |name: &String| {
+        let file = FIXTURES.iter().find(|fixture| fixture.name == name)?.file;
+        let due = content(name)?;
+        let digest = hex::encode(Sha256::digest(&due));
+        let arrived = events.iter().rev().find_map(|event| match &event.what {
+            What::Fetched { name: of, octets, sha256 } if of == name => Some((event.seq, *octets, sha256)),
+            What::File { name: of, octets, sha256, .. } if of.rsplit('/').next() == Some(file) => {
+                Some((event.seq, Some(*octets), sha256))
+            }
+            _ => None,
+        });
+        let (seq, came) = match arrived {
+            Some((_, _, sha256)) if *sha256 == digest => return None,
+            Some((seq, Some(octets), _)) => (seq, format!("{octets} octets, and not those")),
+            Some((seq, None, _)) => (seq, "no file".to_owned()),
+            None => (events.len().saturating_sub(1), "no file".to_owned()),
+        };
+        Some((seq, format!("{name}: {} octets, SHA-256 {}…", due.len(), &digest[..DIGEST_SHOWN]), came))
+    };
+    request.files.iter().filter_map(wrong).collect()
+}
+
+/// How much of a digest says which file it is.
+const DIGEST_SHOWN: usize = 16;
 
 /// `never` speaks of the subject, but for commands, which are ours where a server is under test.
 fn default_by(pattern: &Pattern) -> Option<ftpspec_scenario::model::By> {

@@ -50,6 +50,7 @@
 //!
 //! It prints nothing and knows no report format: [`run`] tells run events, and `ftpspec-report` renders them.
 
+mod client;
 mod configurations;
 #[cfg(feature = "containers")]
 mod container;
@@ -73,6 +74,7 @@ mod stop;
 mod subject;
 mod url;
 
+pub use client::DescribedClient;
 #[cfg(feature = "containers")]
 pub use container::StartedPeer;
 pub use error::Trouble;
@@ -80,7 +82,9 @@ pub use ftpspec_net::Limits;
 pub use ftpspec_peers::Family;
 pub use ftpspec_results::{CaseResult, Exit, Results, RunEvent, Signal, Verdict};
 pub use ftpspec_scenario::model::Effects;
-pub use ftpspec_scenario::{Catalogue, ServerDescription, load_server_description, read_file};
+pub use ftpspec_scenario::{
+    Catalogue, ClientDescription, ServerDescription, load_client_description, load_server_description, read_file,
+};
 pub use ftpspec_tls::{Engine, Identity, Trust, Version};
 pub use ftpspec_transcript::Secret;
 pub use judge::{Finding, Judgement, judge};
@@ -94,14 +98,28 @@ pub use stop::Stop;
 pub use subject::{Remote, Subject, Surroundings};
 pub use url::{ServerUrl, ServerUrlError};
 
+pub use ftpspec_scenario::model::Role;
 use ftpspec_scenario::{SelectError, Selector, select};
 
-/// The variants that selectors choose, in their order; no selector chooses the server role.
+/// The variants that selectors choose, in their order. No selector, or only excluding ones, mean the server role.
 ///
 /// # Errors
 /// If a selector names nothing.
 pub fn schedule(catalogue: &Catalogue, selectors: &[Selector]) -> Result<Vec<Scheduled>, SelectError> {
-    let selected = select(catalogue, selectors)?;
+    let nothing_named = selectors.iter().all(Selector::excludes);
+    scheduled(catalogue, selectors, nothing_named.then_some(Role::Server))
+}
+
+/// The variants that selectors choose for a subject of this role, in their order; no selector chooses all of the role.
+///
+/// # Errors
+/// If a selector names nothing, or only what a subject of this role cannot play.
+pub fn schedule_for(catalogue: &Catalogue, selectors: &[Selector], role: Role) -> Result<Vec<Scheduled>, SelectError> {
+    scheduled(catalogue, selectors, Some(role))
+}
+
+fn scheduled(catalogue: &Catalogue, selectors: &[Selector], role: Option<Role>) -> Result<Vec<Scheduled>, SelectError> {
+    let selected = select(catalogue, selectors, role)?;
     Ok(selected
         .into_iter()
         .flat_map(|selected| {

@@ -34,6 +34,9 @@ impl Stage {
                 "capability: rustls gives each TLS 1.3 ticket away once, and cannot offer it again".to_owned(),
             );
         }
+        if let Some(obstacle) = self.client_obstacle(variant) {
+            return Some(obstacle);
+        }
         if let Subject::Remote(remote) = &self.host.subject {
             let versions = &remote.surroundings.versions;
             if version(variant).is_some_and(|version| !versions.is_empty() && !versions.contains(&version)) {

@@ -11,7 +11,7 @@ use ftpspec_results::{
     Subject as ToldSubject, Verdict,
 };
 use ftpspec_scenario::Baseline;
-use ftpspec_scenario::model::Scenario;
+use ftpspec_scenario::model::{Role as PlayedRole, Scenario};
 use ftpspec_tls::{Engine, Version};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -86,7 +86,7 @@ pub async fn run(
     let began = Instant::now();
     say(RunEvent::RunStarted {
         plan: plan(&schedule, &stage.host.subject),
-        subject: told_subject(&stage.host.subject, stage.version(), stage.host.family, stage.host.address()),
+        subject: told_subject(&schedule, &stage.host.subject, stage.version(), stage.host.family, stage.host.address()),
         libraries: libraries(),
         started: Started::from(SystemTime::now()),
     });
@@ -152,7 +152,7 @@ pub async fn run(
     let cut_short = stop.borrow().is_some();
     if !cut_short
         && fallen.is_empty()
-        && !matches!(stage.host.subject, Subject::Reference { .. })
+        && !matches!(stage.host.subject, Subject::Reference { .. } | Subject::Client(_))
         && stage.probe().shut_out.is_none()
         && stage.refusal().is_none()
         && let Err(text) = still_lives(&stage, &mut stop.clone()).await
@@ -199,7 +199,8 @@ pub fn unplayed(
     mut tell: impl FnMut(&RunEvent),
 ) -> Option<Results> {
     let plan = plan(schedule, subject);
-    let (subject, started) = (told_subject(subject, None, Family::V4, None), Started::from(SystemTime::now()));
+    let (subject, started) =
+        (told_subject(schedule, subject, None, Family::V4, None), Started::from(SystemTime::now()));
     let mut events = vec![RunEvent::RunStarted { plan, subject, libraries: libraries(), started }];
     match why {
         Unplayed::Nothing => {}
@@ -376,6 +377,7 @@ fn stale(baseline: &Baseline, played: &[Outcome], today: &str) -> Vec<StaleEntry
 
 /// `started` is where a server of ours is that was started.
 fn told_subject(
+    schedule: &Schedule,
     subject: &Subject,
     version: Option<String>,
     family: Family,
@@ -387,7 +389,13 @@ fn told_subject(
         // It does not run yet, or each variant has one of its own: port 0 is nobody's.
         (_, None) => SocketAddr::new(family.loopback(), 0).to_string(),
     };
-    ToldSubject { role: Role::Server, name: subject.name(), version, address }
+    let clients_only = || schedule.variants.iter().all(|one| one.scenario.role() == Some(PlayedRole::Client));
+    let role = match subject {
+        Subject::Client(_) => Role::Client,
+        Subject::Reference { .. } if !schedule.variants.is_empty() && clients_only() => Role::Client,
+        _ => Role::Server,
+    };
+    ToldSubject { role, name: subject.name(), version, address }
 }
 
 /// The versions of the two TLS libraries.

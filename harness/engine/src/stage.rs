@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ftpspec_net::Limits;
 use ftpspec_peers::Family;
 use ftpspec_peers::reference::ReferenceServer;
-use ftpspec_play::{ClientSeat, Player, Seat, Setting, Stop};
+use ftpspec_play::{ClientSeat, Counters, Player, Seat, Setting, Stop};
 use ftpspec_results::{CaseResult, Diagnosis as ToldDiagnosis, Verdict};
 use ftpspec_scenario::model::{Effects, Level, Role, Scenario, Variant, Why};
 use ftpspec_scenario::{Catalogue, variables};
@@ -16,6 +16,7 @@ use ftpspec_tls::{Engine, Version};
 use ftpspec_transcript::{By, Event, Following, Log, What, normal_form};
 use tokio::sync::watch;
 
+use crate::client::judge_client;
 use crate::diagnose::{at_fault, diagnose, text};
 use crate::error::Trouble;
 use crate::evidence::evidence;
@@ -103,7 +104,7 @@ impl Stage {
         let (scratch, refused) = (Scratch::default(), Mutex::default());
         let mut stage =
             Self { host, catalogue, limits, allow, probe, pace, scratch, refused, engine, version, command_line };
-        if !matches!(stage.host.subject, Subject::Reference { .. }) {
+        if !matches!(stage.host.subject, Subject::Reference { .. } | Subject::Client(_)) {
             stage.probe = Probe::ask(&stage, &mut stop).await?;
         }
         Ok(stage)
@@ -121,7 +122,7 @@ impl Stage {
     /// # Errors
     /// This machine has no such address.
     pub fn over(mut self, family: Option<Family>) -> Result<Self, Trouble> {
-        if let (Some(family), Subject::Reference { .. }) = (family, &self.host.subject) {
+        if let (Some(family), Subject::Reference { .. } | Subject::Client(_)) = (family, &self.host.subject) {
             self.host.listens_in(family)?;
             self.probe = Probe::of_reference(family);
         }
@@ -166,32 +167,39 @@ impl Stage {
         let began = Instant::now();
         let log = Log::new(began);
         let (mut rules_fired, mut server_log) = (0, None);
-        let ready = match self.obstacle(variant) {
-            Some((verdict, reason)) => Err(concluded(verdict, reason)),
-            None => tokio::select! {
-                ready = self.ready(variant) => ready,
-                () = stopped(&mut stop) => return None,
-            },
-        };
-        let judgement = match ready {
-            Err(judgement) => judgement,
-            Ok((endpoint, _permit)) => {
-                let listening = endpoint.running.as_ref().map(Listening::begin);
-                if !told_live(&log, live, self.perform(&endpoint, variant, &log, &mut stop)).await {
-                    return None;
+        let judgement = match (self.obstacle(variant), &variant.client) {
+            (Some((verdict, reason)), _) => concluded(verdict, reason),
+            (None, Some(request)) => {
+                let asked = self.ask_client(variant, request, &log, stopped(&mut stop));
+                rules_fired = told_live(&log, live, false, asked).await?;
+                judge_client(&log.events(), variant, rules_fired)
+            }
+            (None, None) => {
+                let ready = tokio::select! {
+                    ready = self.ready(variant) => ready,
+                    () = stopped(&mut stop) => return None,
+                };
+                match ready {
+                    Err(judgement) => judgement,
+                    Ok((endpoint, _permit)) => {
+                        let listening = endpoint.running.as_ref().map(Listening::begin);
+                        if !told_live(&log, live, true, self.perform(&endpoint, variant, &log, &mut stop)).await {
+                            return None;
+                        }
+                        rules_fired = endpoint.reference.as_ref().map_or(0, ReferenceServer::fired);
+                        let judgement = judge(&log.events(), variant);
+                        if let Some(listening) = listening
+                            && !matches!(judgement.verdict, Verdict::Pass | Verdict::Skip)
+                        {
+                            server_log = Some(Box::new(listening.heard(&log).await));
+                        }
+                        judgement
+                    }
                 }
-                rules_fired = endpoint.reference.as_ref().map_or(0, ReferenceServer::fired);
-                let judgement = judge(&log.events(), variant);
-                if let Some(listening) = listening
-                    && !matches!(judgement.verdict, Verdict::Pass | Verdict::Skip)
-                {
-                    server_log = Some(Box::new(listening.heard(&log).await));
-                }
-                judgement
             }
         };
         let events = log.events();
-        let transcript = normal_form(&log, true);
+        let transcript = normal_form(&log, variant.client.is_none());
         let mut result = CaseResult {
             id: scenario.id.clone(),
             variant: variant.name.clone(),
@@ -341,6 +349,7 @@ impl Stage {
                 level,
                 variables,
                 passive_ports: endpoint.passive_ports.clone(),
+                made: Counters::default(),
             },
         )
     }
@@ -383,9 +392,9 @@ impl Stage {
 pub(crate) type Live<'a> = &'a (dyn Fn(String) + Send + Sync);
 
 /// Does the work that fills this log, and tells each line of the conversation as soon as it is whole.
-async fn told_live<T>(log: &Log, live: Option<Live<'_>>, work: impl Future<Output = T>) -> T {
+async fn told_live<T>(log: &Log, live: Option<Live<'_>>, we_are_client: bool, work: impl Future<Output = T>) -> T {
     let Some(live) = live else { return work.await };
-    let mut following = Following::new(true);
+    let mut following = Following::new(we_are_client);
     let follow = async {
         loop {
             let lines = log.wait(|events| Some(following.lines(events)).filter(|lines| !lines.is_empty())).await;
@@ -426,6 +435,7 @@ pub(crate) fn seat(endpoint: &Endpoint, engine: Engine, versions: RangeInclusive
         implicit: endpoint.implicit,
         user: endpoint.user.clone(),
         password: endpoint.password.clone(),
+        manners: ftpspec_play::Manners::default(),
     })))
 }
 
@@ -434,7 +444,7 @@ pub(crate) fn engine(variant: &Variant) -> Option<Engine> {
     variant.choices.iter().find(|(axis, _)| axis == "engine").and_then(|(_, word)| word.parse().ok())
 }
 
-fn concluded(verdict: Verdict, reason: String) -> Judgement {
+pub(crate) fn concluded(verdict: Verdict, reason: String) -> Judgement {
     Judgement { verdict, findings: Vec::new(), notes: Vec::new(), reason: Some(reason) }
 }
 

@@ -12,13 +12,14 @@ use ftpspec_peers::pki::{self, Pki};
 use ftpspec_peers::reference::{FIXTURES_FOLDER, ReferenceServer, ReferenceSettings, SCRATCH_FOLDER};
 use ftpspec_play::fixture::FIXTURES;
 use ftpspec_scenario::ServerDescription;
-use ftpspec_scenario::model::{Capability, Defect};
+use ftpspec_scenario::model::{Capability, Defect, Role};
 use ftpspec_scenario::settings::ServerSettings;
 use ftpspec_tls::{ClientContext, ClientSettings, Engine, Identity, TlsError, Trust, Version};
 use ftpspec_transcript::Secret;
 use ftpspec_wire::reason;
 use sha2::{Digest, Sha256};
 
+use crate::client::DescribedClient;
 use crate::configurations::{Configurations, Running};
 use crate::error::Trouble;
 
@@ -51,6 +52,8 @@ pub enum Subject {
     },
     /// A server that runs somewhere.
     Remote(Remote),
+    /// A client.
+    Client(DescribedClient),
 }
 
 impl Subject {
@@ -64,13 +67,14 @@ impl Subject {
             Self::Container { peer, .. } => peer.clone(),
             Self::Described { description, .. } => description.title.clone(),
             Self::Remote(remote) => remote.surroundings.title.clone().unwrap_or_else(|| remote.host.clone()),
+            Self::Client(client) => client.description.title.clone(),
         }
     }
 
     /// The family in which a peer that is started for the run listens.
     fn family(&self) -> Option<Family> {
         match self {
-            Self::Reference { .. } | Self::Remote(_) => None,
+            Self::Reference { .. } | Self::Remote(_) | Self::Client(_) => None,
             #[cfg(feature = "containers")]
             Self::Container { family, .. } => Some(*family),
             Self::Described { family, .. } => Some(*family),
@@ -207,6 +211,8 @@ pub(crate) struct Host {
     limits: Limits,
     /// Of a subject that is started in one configuration or another.
     configurations: Option<Configurations>,
+    /// What a client under test says of its version.
+    client_version: Option<String>,
 }
 
 /// The user of our own peers.
@@ -244,7 +250,11 @@ impl Host {
             }
             _ => None,
         };
-        Ok(Self { subject, pki, names, family, password, limits, configurations })
+        let client_version = match &subject {
+            Subject::Client(client) => client.ready(pki.dir()).await?,
+            _ => None,
+        };
+        Ok(Self { subject, pki, names, family, password, limits, configurations, client_version })
     }
 
     /// From here on the reference server listens in this family.
@@ -263,6 +273,7 @@ impl Host {
             Subject::Container { .. } => self.configured(&needs, None).await,
             Subject::Described { trust, .. } => self.configured(&needs, trust.as_ref()).await,
             Subject::Remote(remote) => remote_endpoint(remote, &needs).await,
+            Subject::Client(_) => Err(NoEndpoint::Lacks("the subject is a client".to_owned())),
         }
     }
 
@@ -279,7 +290,7 @@ impl Host {
             settings.provide(*need);
         }
         let mut rules = Vec::new();
-        if let Some(defect) = defect {
+        if let Some(defect) = defect.filter(|defect| defect.role == Role::Server) {
             for (setting, value) in &defect.script.settings {
                 settings.set(setting, value).map_err(|error| trouble("the defect", &error))?;
             }
@@ -298,6 +309,8 @@ impl Host {
             password: self.password.clone(),
             pki: Arc::clone(&self.pki),
             limits: self.limits,
+            version: None,
+            log: None,
         })
         .map_err(|error| trouble("the reference server", &error))?;
         let endpoint = self.own(server.address(), implicit).map_err(NoEndpoint::Trouble)?;
@@ -344,6 +357,19 @@ impl Host {
         })
     }
 
+    /// The client under test, if it is not our own.
+    pub(crate) fn client(&self) -> Option<&DescribedClient> {
+        match &self.subject {
+            Subject::Client(client) => Some(client),
+            _ => None,
+        }
+    }
+
+    /// The password of our own peers.
+    pub(crate) fn password(&self) -> Secret {
+        self.password.clone()
+    }
+
     /// Whether the harness must agree with itself here: the subject is our own, and tells no lie.
     pub(crate) fn is_correct_reference(&self) -> bool {
         matches!(self.subject, Subject::Reference { defect: None })
@@ -377,6 +403,7 @@ impl Host {
     pub(crate) fn version(&self) -> Option<String> {
         match &self.subject {
             Subject::Reference { .. } => Some(env!("CARGO_PKG_VERSION").to_owned()),
+            Subject::Client(_) => self.client_version.clone(),
             _ => self.configurations.as_ref().and_then(Configurations::version),
         }
     }

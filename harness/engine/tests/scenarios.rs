@@ -1,4 +1,4 @@
-//! Every variant of every server scenario as a test of its own, against the embedded reference server: it passes, and
+//! Every variant of every scenario as a test of its own, against the embedded reference of its role: it passes, and
 //! its conversation is the one that was accepted. Where there is a container engine, one variant of each scenario also
 //! meets each real peer: what it does otherwise is known in `fixtures/baselines`, with the reason, and nothing else is.
 
@@ -7,7 +7,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ftpspec::{CaseResult, Effects, Family, Limits, Scheduled, Stage, Subject, Verdict, schedule};
+use ftpspec::{CaseResult, Effects, Family, Limits, Role, Scheduled, Stage, Subject, Verdict, schedule_for};
 use ftpspec_peers::containers::{PeerImage, engine_version, has_image};
 use ftpspec_scenario::{Baseline, load_baseline, read_file};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -50,11 +50,13 @@ const CHANCE: &[(&str, &str)] = &[
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments = Arguments::from_args();
     let runtime = Arc::new(Runtime::new()?);
-    let variants = schedule(&support::catalogue()?, &[])?;
+    let catalogue = support::catalogue()?;
+    let servers = schedule_for(&catalogue, &[], Role::Server)?;
+    let clients = schedule_for(&catalogue, &[], Role::Client)?;
     let reference = Arc::new(Shared::new(Subject::Reference { defect: None }, None));
     let mut stages = Vec::new();
     let mut trials: Vec<_> =
-        variants.iter().map(|scheduled| trial("reference", scheduled, &runtime, &reference)).collect();
+        servers.iter().chain(&clients).map(|scheduled| trial("reference", scheduled, &runtime, &reference)).collect();
     for peer in PEERS {
         if let Err(missing) = runtime.block_on(available(peer)) {
             trials.push(absent(peer, missing));
@@ -64,7 +66,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let shared = Arc::new(Shared::new(subject, known_deviations(peer)?));
         stages.push(Arc::clone(&shared));
         let mut last = "";
-        for scheduled in &variants {
+        for scheduled in &servers {
             // One variant of each: the whole of them is a run of the binary, and takes its time.
             if scheduled.scenario.id != last {
                 trials.push(trial(peer, scheduled, &runtime, &shared));

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use ftpspec_tls::Machine;
 use ftpspec_transcript::{By, Log, What};
-use ftpspec_wire::{LineReader, RecordReader, ReplyReader};
+use ftpspec_wire::{Command, LineReader, RecordReader, ReplyReader};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
@@ -44,6 +44,8 @@ pub(crate) struct Driver {
     /// Commands that have had no final reply yet.
     asked: VecDeque<String>,
     command_wanted: bool,
+    /// The command that was asked for, until the turn in which it came is in the log.
+    heard: Option<Command>,
     /// A lie: what does not end in a line's end is not read on later.
     whole_lines_only: bool,
     /// The octets that came last did not end in a line's end.
@@ -152,6 +154,7 @@ impl Driver {
             // The greeting answers nothing.
             asked: VecDeque::from([String::new()]),
             command_wanted: false,
+            heard: None,
             whole_lines_only: false,
             within_line: false,
             out: Vec::new(),

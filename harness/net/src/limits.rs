@@ -18,6 +18,8 @@ pub struct Limits {
     pub data: Duration,
     /// The peer's close_notify after ours, where the connection goes on in the clear.
     pub clear: Duration,
+    /// What a client under test is asked for: it takes a second, and a client that gives up does so before this.
+    pub client: Duration,
     /// The whole of a variant: whatever else goes wrong, a run ends.
     pub variant: Duration,
 }
@@ -31,6 +33,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             data: Duration::from_secs(15),
             clear: Duration::from_secs(5),
+            client: Duration::from_secs(30),
             variant: Duration::from_secs(120),
         }
     }
@@ -47,6 +50,7 @@ impl Limits {
             handshake: self.handshake.min(limit),
             data: self.data.min(limit),
             clear: self.clear.min(limit),
+            client: self.client.min(limit * 2),
             variant: self.variant.min(limit * 8),
         }
     }

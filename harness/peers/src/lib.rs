@@ -2,6 +2,7 @@
 //! gives a verdict.
 
 mod address;
+pub mod clients;
 #[cfg(feature = "containers")]
 pub mod containers;
 pub mod files;

@@ -18,7 +18,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use self::folder::Folder;
-use self::kept::Kept;
+pub(crate) use self::kept::Kept;
 use crate::greeting::{Greeting, first_line};
 use crate::place::{Family, NoPlace, Place};
 use crate::words::{filled_in, host, last_lines};

@@ -41,10 +41,29 @@ pub struct ClientSeat {
     pub user: Option<String>,
     /// Their password.
     pub password: Secret,
+    /// What is made of what a server says that it should not.
+    pub manners: Manners,
+    /// The fixture that a script means where it names none.
+    pub file: Option<String>,
     /// What belongs to each control connection, by its name.
     sessions: BTreeMap<String, Session>,
     /// One context for each certificate that was used, so that sessions can be resumed.
     contexts: BTreeMap<Option<String>, ClientContext>,
+}
+
+/// What a client makes of octets that a careful one does not trust; the default is careful.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manners {
+    /// What becomes of clear octets that stand behind the 234.
+    pub early: Early,
+    /// Whether a passive data connection goes to the address that a 227 names, whoever that is.
+    pub follows_addresses: bool,
+}
+
+impl Default for Manners {
+    fn default() -> Self {
+        Self { early: Early::GivenToTls, follows_addresses: false }
+    }
 }
 
 /// What belongs to one control connection.
@@ -102,6 +121,8 @@ pub struct ClientSeatSettings {
     pub user: Option<String>,
     /// As in the seat.
     pub password: Secret,
+    /// As in the seat.
+    pub manners: Manners,
 }
 
 impl ClientSeat {
@@ -119,6 +140,7 @@ impl ClientSeat {
             implicit,
             user,
             password,
+            manners,
         } = settings;
         Self {
             address,
@@ -131,6 +153,8 @@ impl ClientSeat {
             implicit,
             user,
             password,
+            manners,
+            file: None,
             sessions: BTreeMap::new(),
             contexts: BTreeMap::new(),
         }
@@ -243,6 +267,9 @@ impl Player {
                     self.controls.push(plain_name.clone());
                 }
                 self.adopt(&plain_name, connection, cursor);
+                if connect.to == ConnectTo::Passive {
+                    self.newest_listener = None;
+                }
                 return Ok(());
             }
             Ok(Err(error)) => reason(&error),
@@ -453,8 +480,14 @@ impl Player {
         let reply = self.next_reply("passive", "227 or 229", place).await?;
         let text = reply.lines.last().cloned().unwrap_or_default();
         let subject = self.control()?.peer();
+        let mut ip = subject.ip();
+        let follows = self.client()?.manners.follows_addresses;
         let port = match reply.code {
             227 => parse_pasv_reply(&text).map(|address| {
+                if follows {
+                    ip = IpAddr::V4(*address.ip());
+                    return address.port();
+                }
                 if IpAddr::V4(*address.ip()) != subject.ip() {
                     // 1123 §4.1.2.6 and 959 §4.1.2 let it listen elsewhere; we go only where we were sent.
                     let text = format!("227 names {}, which is not the control connection's address", address.ip());
@@ -474,7 +507,7 @@ impl Player {
         match port {
             Ok(port) => {
                 let session = self.session.clone();
-                self.client()?.session(&session).passive = Some(SocketAddr::new(subject.ip(), port));
+                self.client()?.session(&session).passive = Some(SocketAddr::new(ip, port));
                 match self.passive_ports.clone().filter(|range| passive.in_range && !range.contains(&port)) {
                     None => Ok(()),
                     Some(range) => {
@@ -515,7 +548,8 @@ impl Player {
             Err(MachineError::Other(text)) => return Err(Stop::Trouble(text)),
         };
         let from = self.log.len();
-        let start = NetAct::StartTls { machine, identity: identity.clone(), early: Early::GivenToTls };
+        let early = if data { Early::GivenToTls } else { self.client()?.manners.early };
+        let start = NetAct::StartTls { machine, identity: identity.clone(), early };
         let due = "a finished TLS handshake";
         if let Err(broken) = begin(connection, handshake, start).await {
             return Err(self.after_transfer(name, "handshake", Why::Closed, due, &broken.to_string(), place).await);

@@ -16,13 +16,13 @@ mod waiting;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ftpspec_net::{Connection, Limits, Names};
 use ftpspec_scenario::model::{Level, Name, Place, Script, Why};
 use ftpspec_transcript::{By, Log, What};
 
-pub use client::ClientSeat;
+pub use client::{ClientSeat, Manners};
 pub use server::ServerSide;
 
 /// The name of the control connection.
@@ -60,7 +60,7 @@ pub struct Player {
     pub(crate) seat: Seat,
     pub(crate) connections: BTreeMap<String, Connection>,
     /// How many connections of a name there were: `data`, then `data.2`.
-    pub(crate) made: BTreeMap<Name, usize>,
+    pub(crate) made: Counters,
     /// The newest connection's full name, by its plain name.
     pub(crate) newest: BTreeMap<Name, Arc<str>>,
     pub(crate) current: Name,
@@ -109,20 +109,37 @@ pub struct Setting {
     pub variables: BTreeMap<String, Vec<u8>>,
     /// The passive ports that the subject is set up with, if anything says so.
     pub passive_ports: Option<RangeInclusive<u16>>,
+    /// How many connections of each name its log holds already.
+    pub made: Counters,
+}
+
+/// How many connections of each name there were in one log; players that share the log share this.
+#[derive(Debug, Clone, Default)]
+pub struct Counters(Arc<Mutex<BTreeMap<Name, usize>>>);
+
+impl Counters {
+    /// The name that the next connection gets: `data`, then `data.2`.
+    #[must_use]
+    pub fn next(&self, name: &str) -> Arc<str> {
+        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = made.entry(name.to_owned()).or_default();
+        *count += 1;
+        if *count == 1 { Arc::from(name) } else { Arc::from(format!("{name}.{count}")) }
+    }
 }
 
 impl Player {
     /// A player with no connection yet.
     #[must_use]
     pub fn new(seat: Seat, setting: Setting) -> Self {
-        let Setting { log, limits, names, level, variables, passive_ports } = setting;
+        let Setting { log, limits, names, level, variables, passive_ports, made } = setting;
         Self {
             log,
             limits,
             names,
             seat,
             connections: BTreeMap::new(),
-            made: BTreeMap::new(),
+            made,
             newest: BTreeMap::new(),
             current: CONTROL.to_owned(),
             session: CONTROL.to_owned(),
@@ -164,6 +181,14 @@ impl Player {
         self.newest.get(name).and_then(|full| self.connections.get(&**full))
     }
 
+    /// What transfers are about from here on: the fixture whose octets a client sends, and its path on the server.
+    pub fn is_about(&mut self, fixture: &str, remote: &str) {
+        self.variables.insert("remote".to_owned(), remote.as_bytes().to_vec());
+        if let Seat::Client(seat) = &mut self.seat {
+            seat.file = Some(fixture.to_owned());
+        }
+    }
+
     /// Takes over a connection under this name; what is on it before `cursor` has been seen.
     pub fn adopt(&mut self, name: &str, connection: Connection, cursor: usize) {
         let full = Arc::clone(connection.name());
@@ -183,9 +208,7 @@ impl Player {
 
     /// The name that the next connection called `name` gets in the log.
     pub fn next_name(&mut self, name: &str) -> Arc<str> {
-        let count = self.made.entry(name.to_owned()).or_default();
-        *count += 1;
-        if *count == 1 { Arc::from(name) } else { Arc::from(format!("{name}.{count}")) }
+        self.made.next(name)
     }
 
     pub(crate) fn full_name(&self, name: Option<&Name>) -> Option<Arc<str>> {

@@ -48,12 +48,15 @@ impl Player {
     }
 
     pub(crate) fn payload(&self, payload: &Payload) -> Result<Arc<[u8]>, Stop> {
+        let of_fixture =
+            |name: &str| fixture::content(name).ok_or_else(|| Stop::Trouble(format!("there is no fixture {name}")));
         let whole = |name: &Option<String>| match (name, &self.seat) {
-            (Some(name), _) => {
-                fixture::content(name).ok_or_else(|| Stop::Trouble(format!("there is no fixture {name}")))
-            }
+            (Some(name), _) => of_fixture(name),
             (None, Seat::Server(side)) => Ok(side.payload()),
-            (None, Seat::Client(_)) => Err(Stop::Trouble("a client must say which file".to_owned())),
+            (None, Seat::Client(seat)) => match &seat.file {
+                Some(name) => of_fixture(name),
+                None => Err(Stop::Trouble("a client must say which file".to_owned())),
+            },
         };
         match payload {
             Payload::All(name) => whole(name),

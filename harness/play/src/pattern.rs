@@ -84,6 +84,7 @@ fn kind_matches(pattern: &Pattern, event: &Event, unasked: &[usize]) -> bool {
         }
         (EventKind::Leaf, What::Leaf { kind, .. }) => says(&|word| word == *kind),
         (EventKind::File, What::File { whole, .. }) => says(&|word| (word == "whole") == *whole),
+        (EventKind::Ended, What::Ended { how, .. }) => says(&|word| word == *how),
         _ => false,
     }
 }

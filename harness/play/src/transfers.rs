@@ -61,6 +61,10 @@ impl Player {
     /// Takes what the subject has connected to a listener of ours; a stranger is not taken for it.
     async fn accept_as_client(&mut self, from: Option<&Name>, place: Place) -> Result<(), Stop> {
         let peer = self.control()?.peer().ip();
+        // In passive mode it is there already.
+        if from.is_none() && self.newest_listener.is_none() && self.connection(DATA).is_some() {
+            return Ok(());
+        }
         let name = from.or(self.newest_listener.as_ref()).cloned().unwrap_or_default();
         let limit = self.limits.connect;
         let Some(trap) = self.listeners.get_mut(&name) else {

@@ -93,8 +93,7 @@ impl Kind {
         }
         match name.split('/').next()? {
             "diagnoses" => Some(Self::Diagnosis),
-            // Only the reference server has defects that can be loaded.
-            "defects" => name.starts_with("defects/server/").then_some(Self::Defect),
+            "defects" => Some(Self::Defect),
             // Ledgers about scenarios and what stands beside them, which are no scenarios themselves.
             "requirements" | "field-cases" | "schema" | "baselines" | "clients" | "servers" | "targets" => None,
             // A scenario, or a file whose folder does not say what it is: its diagnostic will.

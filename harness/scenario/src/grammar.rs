@@ -8,7 +8,9 @@ mod acts;
 mod documents;
 mod patterns;
 
-pub(crate) use documents::{BASELINE, DEFECT, DIAGNOSIS, RULES, SCENARIO, SERVER, TARGET};
+pub(crate) use documents::{
+    BASELINE, CLIENT_DEFECT, CLIENT_DESCRIPTION, CLIENT_RULES, DEFECT, DIAGNOSIS, RULES, SCENARIO, SERVER, TARGET,
+};
 pub(crate) use patterns::{ALERTS, carries_word};
 
 use crate::shape::{Format, Shape};

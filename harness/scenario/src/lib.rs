@@ -8,6 +8,8 @@
 mod axes;
 mod baseline;
 mod catalogue;
+mod client;
+pub mod client_settings;
 mod crosscheck;
 mod decode;
 mod description;
@@ -27,12 +29,13 @@ mod variables;
 
 pub use baseline::{Baseline, BaselineEntry, load_baseline};
 pub use catalogue::Catalogue;
+pub use client::{Argument, ClientDescription, load_client_description};
 pub use crosscheck::{lint_all, lint_scenario};
 pub use description::{Login as DescribedLogin, ServerDescription, Start, load_server_description};
 pub use diagnostic::{Diagnostic, nearest};
 pub use grammar::{ActDescription, acts};
 pub use lint::variables;
-pub use load::{load_defect, load_diagnosis, load_rules, load_scenario, read_file, unreadable};
+pub use load::{load_client_rules, load_defect, load_diagnosis, load_rules, load_scenario, read_file, unreadable};
 pub use schema::{SchemaKind, schema};
 pub use select::{SelectError, Selected, Selector, SelectorError, select};
 pub use target::{Pace, PasswordFrom, Target, load_target};

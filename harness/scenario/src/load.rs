@@ -18,7 +18,7 @@ use crate::decode::{
 };
 use crate::diagnostic::{Diagnostic, Problem};
 use crate::expand::{Budget, Expansion};
-use crate::grammar::{DEFECT, DIAGNOSIS, EXPECTATIONS, RULES, SCENARIO, SCRIPT};
+use crate::grammar::{CLIENT_DEFECT, CLIENT_RULES, DEFECT, DIAGNOSIS, EXPECTATIONS, RULES, SCENARIO, SCRIPT};
 use crate::lint;
 use crate::model::{
     AtFault, Capability, Defect, Diagnosis, Effects, EventKind, Level, PeerScript, Place, Role, Scenario, Source,
@@ -78,16 +78,19 @@ pub fn load_scenario(source: &Arc<Source>) -> Result<Scenario, Vec<Diagnostic>> 
     load(source, &SCENARIO, IN_VARIANTS, |root, problems| scenario(source, root, problems))
 }
 
-/// Loads a defect of the reference server. Its name is the source's file name without the ending.
+/// Loads a defect of a reference peer. Its name is the source's file name without the ending; the folder says whose it
+/// is: the client's below `client/`, else the server's.
 ///
 /// # Errors
 /// Everything found wrong with it.
 pub fn load_defect(source: &Arc<Source>) -> Result<Defect, Vec<Diagnostic>> {
-    load(source, &DEFECT, IN_RULES, |root, problems| {
-        let script = rules(root, problems)?;
+    let role = if source.name.split('/').rev().nth(1) == Some("client") { Role::Client } else { Role::Server };
+    let shape = if role == Role::Client { &CLIENT_DEFECT } else { &DEFECT };
+    load(source, shape, IN_RULES, |root, problems| {
+        let script = rules(role, root, problems)?;
         Ok(Defect {
             name: file_stem(&source.name).to_owned(),
-            role: Role::Server,
+            role,
             title: text(needed(root, "title")?)?.to_owned(),
             source_of: text(needed(root, "source")?)?.trim().to_owned(),
             script,
@@ -102,7 +105,15 @@ pub fn load_defect(source: &Arc<Source>) -> Result<Defect, Vec<Diagnostic>> {
 /// # Errors
 /// Everything found wrong with it.
 pub fn load_rules(source: &Arc<Source>) -> Result<PeerScript, Vec<Diagnostic>> {
-    load(source, &RULES, IN_RULES, rules)
+    load(source, &RULES, IN_RULES, |root, problems| rules(Role::Server, root, problems))
+}
+
+/// Loads the correct scripts of the reference client.
+///
+/// # Errors
+/// Everything found wrong with them.
+pub fn load_client_rules(source: &Arc<Source>) -> Result<PeerScript, Vec<Diagnostic>> {
+    load(source, &CLIENT_RULES, IN_RULES, |root, problems| rules(Role::Client, root, problems))
 }
 
 /// Loads a diagnosis. Its id is the source's file name without the ending.
@@ -265,19 +276,30 @@ fn variant(
 }
 
 /// Settings and rules without a scenario around them: loops are unrolled, nothing is varied.
-fn rules(root: &Node, problems: &mut Vec<Problem>) -> Decoded<PeerScript> {
+fn rules(role: Role, root: &Node, problems: &mut Vec<Problem>) -> Decoded<PeerScript> {
     let mut budget = Budget::default();
     let Kind::Map(entries) = &root.kind else { return Ok(PeerScript::default()) };
     let kept = entries.iter().filter(|(key, _)| matches!(key.text(), Some("settings" | "rules"))).cloned().collect();
     let kept = Node { place: root.place, kind: Kind::Map(kept) };
     let expanded = Expansion::new(None, &[], &mut budget).expand(&kept)?;
-    known_in([&expanded]).check(&expanded, &[], problems);
-    check(&RULES, &expanded, Stage::Expanded, problems);
+    let mut known = known_in([&expanded]);
+    let shape = match role {
+        Role::Client => {
+            known.add_remote();
+            &CLIENT_RULES
+        }
+        Role::Server | Role::Proxy => &RULES,
+    };
+    known.check(&expanded, &[], problems);
+    check(shape, &expanded, Stage::Expanded, problems);
     if !problems.is_empty() {
         return Ok(PeerScript::default());
     }
     let script = peer_script(&Decoder::new([&expanded]), &expanded)?;
-    lint::rules(&script, problems);
+    // A client's rule goes on where another has ended, on connections that it cannot know of.
+    if role != Role::Client {
+        lint::rules(&script, problems);
+    }
     Ok(script)
 }
 

@@ -104,6 +104,14 @@ pub struct Scenario {
     pub variants: Vec<Variant>,
 }
 
+impl Scenario {
+    /// Whose scenario it is, as its id says.
+    #[must_use]
+    pub fn role(&self) -> Option<Role> {
+        self.id.split('/').next().and_then(Role::from_word)
+    }
+}
+
 /// One straight script with the choices that made it.
 #[derive(Debug, Clone)]
 pub struct Variant {
@@ -548,6 +556,8 @@ pub enum EventKind {
     UnaskedReply,
     /// `file`: an upload was made; `is: [whole]`, `is: [truncated]`.
     File,
+    /// `ended`: the client under test has ended; `is: [succeeded]`, `is: [hung]`.
+    Ended,
 }
 
 /// Whose event it is.
@@ -802,6 +812,7 @@ words!(EventKind {
     CertificateRequest => "certificate-request", Ticket => "ticket", Waiting => "waiting", Alert => "alert", CloseNotify => "close_notify",
     Fin => "FIN", Rst => "RST", Close => "close", End => "end", Plaintext => "plaintext", Octets => "octets",
     Timeout => "timeout", Unmet => "unmet", Leaf => "leaf", UnaskedReply => "unasked-reply", File => "file",
+    Ended => "ended",
 });
 
 /// What a subject offers or is set up to do: the words of `needs` and of `provides`.

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::grammar::{DEFECT, DIAGNOSIS, SCENARIO, SERVER, TARGET};
-use crate::settings::{MOST_TICKETS, SETTINGS};
-use crate::shape::{Choice, Format, Key, Named, Shape, allows_nothing};
+use crate::grammar::{CLIENT_DESCRIPTION, DEFECT, DIAGNOSIS, SCENARIO, SERVER, TARGET};
+use crate::settings::MOST_TICKETS;
+use crate::shape::{Choice, Format, Key, Named, Settings, Shape, allows_nothing};
 
 /// The files that have a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,11 +23,14 @@ pub enum SchemaKind {
     Server,
     /// The description of an endpoint.
     Target,
+    /// The description of a client.
+    Client,
 }
 
 impl SchemaKind {
     /// Every kind.
-    pub const ALL: &'static [Self] = &[Self::Scenario, Self::Defect, Self::Diagnosis, Self::Server, Self::Target];
+    pub const ALL: &'static [Self] =
+        &[Self::Scenario, Self::Defect, Self::Diagnosis, Self::Server, Self::Target, Self::Client];
 
     /// The word that the command line uses.
     #[must_use]
@@ -38,6 +41,7 @@ impl SchemaKind {
             Self::Diagnosis => "diagnosis",
             Self::Server => "server",
             Self::Target => "target",
+            Self::Client => "client",
         }
     }
 
@@ -64,6 +68,7 @@ impl SchemaKind {
             Self::Diagnosis => &DIAGNOSIS,
             Self::Server => &SERVER,
             Self::Target => &TARGET,
+            Self::Client => &CLIENT_DESCRIPTION,
         }
     }
 }
@@ -100,7 +105,7 @@ impl Writer {
                 ("additionalProperties", self.value(value)),
             ]),
             Shape::Choice(choice) => self.choice(choice),
-            Shape::Settings => self.settings(),
+            Shape::Settings(settings) => self.settings(settings),
             Shape::Nothing => object([("not", json!({}))]),
             Shape::Either(shapes) => {
                 let written = shapes.iter().filter(|shape| !matches!(shape, Shape::Nothing));
@@ -189,9 +194,9 @@ impl Writer {
         Value::Object(value)
     }
 
-    fn settings(&mut self) -> Object {
+    fn settings(&mut self, settings: &Settings) -> Object {
         let mut properties = Object::new();
-        for (setting, words) in SETTINGS {
+        for (setting, words) in settings.names {
             let value = if words.is_empty() {
                 object([("type", json!("integer")), ("minimum", json!(0)), ("maximum", json!(MOST_TICKETS))])
             } else {

@@ -12,7 +12,7 @@ use globset::{Glob, GlobMatcher};
 use crate::catalogue::Catalogue;
 use crate::decode::clause;
 use crate::diagnostic::nearest;
-use crate::model::{Clause, Level, Scenario, Variant};
+use crate::model::{Clause, Level, Role, Scenario, Variant};
 
 /// One selector, as it stands on the command line.
 #[derive(Debug, Clone)]
@@ -78,6 +78,14 @@ pub enum SelectError {
         /// The name of a variant that there is.
         example: String,
     },
+    /// What it names, this subject cannot play.
+    #[error("`{selector}` names no scenario for a {role} under test")]
+    OtherRole {
+        /// The selector.
+        selector: String,
+        /// The role of the subject.
+        role: &'static str,
+    },
 }
 
 /// A scenario, and which of its variants are meant.
@@ -89,20 +97,29 @@ pub struct Selected {
     pub variants: Vec<usize>,
 }
 
-/// What the selectors mean, in the order of the catalogue. No selector, or only excluding ones, begin with everything.
+/// What the selectors mean for a subject of this role, in the order of the catalogue; without a role, for subjects of
+/// every role. No selector, or only excluding ones, begin with everything.
 ///
 /// # Errors
-/// If a selector names nothing. That one excludes all that another includes is no error: the selection is empty.
-pub fn select(catalogue: &Catalogue, selectors: &[Selector]) -> Result<Vec<Selected>, SelectError> {
+/// If a selector names nothing, or nothing for this role. That one excludes all that another includes is no error: the
+/// selection is empty.
+pub fn select(catalogue: &Catalogue, selectors: &[Selector], role: Option<Role>) -> Result<Vec<Selected>, SelectError> {
+    let plays = |scenario: &Scenario| role.is_none_or(|role| scenario.role() == Some(role));
     for selector in selectors {
         selector.must_name_something(catalogue)?;
+        let named = |scenario: &Arc<Scenario>| {
+            plays(scenario) && scenario.variants.iter().any(|variant| selector.names(scenario, variant))
+        };
+        if let Some(role) = role.filter(|_| !selector.excludes && !catalogue.scenarios.iter().any(named)) {
+            return Err(SelectError::OtherRole { selector: selector.to_string(), role: role.word() });
+        }
     }
-    let all = selectors.iter().all(|selector| selector.excludes);
+    let all = selectors.iter().all(Selector::excludes);
     let chosen = |scenario: &Scenario, variant: &Variant| {
         let named = |excludes: bool| {
             selectors.iter().any(|selector| selector.excludes == excludes && selector.names(scenario, variant))
         };
-        (all || named(false)) && !named(true)
+        plays(scenario) && (all || named(false)) && !named(true)
     };
     let selected = catalogue.scenarios.iter().map(|scenario| {
         let indices = 0..scenario.variants.len();
@@ -113,6 +130,12 @@ pub fn select(catalogue: &Catalogue, selectors: &[Selector]) -> Result<Vec<Selec
 }
 
 impl Selector {
+    /// Whether it takes away from what others choose.
+    #[must_use]
+    pub fn excludes(&self) -> bool {
+        self.excludes
+    }
+
     fn names(&self, scenario: &Scenario, variant: &Variant) -> bool {
         self.names_scenario(scenario, variant)
             && self.values.iter().all(|(axis, word)| {
@@ -264,7 +287,7 @@ mod tests {
     #[case(&["level:field", "server/auth/tls"], &["server/auth/tls 4", "server/prot/levels 1"])]
     #[case(&["server/data/retr", "!server/data/*"], &[])]
     fn selectors_name_scenarios_and_variants(#[case] texts: &[&str], #[case] due: &[&str]) {
-        let selected = select(&catalogue(), &selectors(texts)).expect("each names something");
+        let selected = select(&catalogue(), &selectors(texts), None).expect("each names something");
         let names = selected.iter().map(|one| format!("{} {}", one.scenario.id, one.variants.len()));
         assert_eq!(names.collect::<Vec<_>>(), due);
     }
@@ -287,7 +310,7 @@ mod tests {
         "`!server/data/rter` names no scenario; did you mean server/data/retr, or server/data/stor?"
     )]
     fn a_selector_that_names_nothing_is_an_error(#[case] text: &str, #[case] due: &str) {
-        let error = select(&catalogue(), &selectors(&[text])).expect_err("it names nothing");
+        let error = select(&catalogue(), &selectors(&[text]), None).expect_err("it names nothing");
         assert_eq!(error.to_string(), due);
     }
 

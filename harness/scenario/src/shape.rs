@@ -8,7 +8,7 @@ use ftpspec_wire::escaped;
 
 use crate::diagnostic::Problem;
 use crate::node::{Kind, Node};
-use crate::settings::{SETTINGS, ServerSettings};
+use crate::settings::SettingError;
 
 /// What a value may be.
 pub(crate) enum Shape {
@@ -22,14 +22,22 @@ pub(crate) enum Shape {
     Table(&'static Format, &'static Shape),
     /// A map with exactly one of these keys; or the key alone, as a bare word, where its shape allows nothing.
     Choice(&'static Choice),
-    /// The settings of the reference server.
-    Settings,
+    /// Settings of a reference peer.
+    Settings(&'static Settings),
     /// Nothing at all: the key stands as a bare word.
     Nothing,
     /// Told apart by whether a text, a list or a map stands there (two kinds of maps: by the first key).
     Either(&'static [Shape]),
     /// A shape with a name of its own, which may contain itself.
     Named(&'static Named),
+}
+
+/// The settings that a reference peer has.
+pub(crate) struct Settings {
+    /// Their names, with the words each may have (a small number where there are none).
+    pub(crate) names: &'static [(&'static str, &'static [&'static str])],
+    /// Whether a setting takes a value.
+    pub(crate) takes: fn(&str, &str) -> Result<(), SettingError>,
 }
 
 /// A shape with a name: `$defs` of the schema.
@@ -108,7 +116,7 @@ pub(crate) fn check(shape: &Shape, node: &Node, stage: Stage, problems: &mut Vec
         }
         (Shape::Choice(choice), Kind::Map(entries)) => check_choice(choice, entries, node, stage, problems),
         (Shape::Choice(choice), Kind::Scalar { text, .. }) => check_bare(choice, text, node, problems),
-        (Shape::Settings, Kind::Map(entries)) => check_settings(entries, problems),
+        (Shape::Settings(settings), Kind::Map(entries)) => check_settings(settings, entries, problems),
         (Shape::Either(shapes), _) => match pick(shapes, node) {
             Some(shape) => check(shape, node, stage, problems),
             None => problems.push(mismatch(shape, node)),
@@ -139,7 +147,7 @@ pub(crate) fn noun(shape: &Shape) -> String {
             let names = keys.iter().map(|key| key.name).collect::<Vec<_>>();
             if names.len() <= MOST_LISTED { format!("a map with {}", listed(&names)) } else { "a map".to_owned() }
         }
-        Shape::Table(..) | Shape::Settings => "a map".to_owned(),
+        Shape::Table(..) | Shape::Settings(_) => "a map".to_owned(),
         Shape::Choice(choice) => choice.noun.to_owned(),
         Shape::Nothing => "nothing".to_owned(),
         Shape::Either(shapes) => {
@@ -252,11 +260,11 @@ fn check_bare(choice: &Choice, text: &str, node: &Node, problems: &mut Vec<Probl
     }
 }
 
-fn check_settings(entries: &[(Node, Node)], problems: &mut Vec<Problem>) {
+fn check_settings(settings: &Settings, entries: &[(Node, Node)], problems: &mut Vec<Problem>) {
     for (name, value) in entries {
         let setting = name.text().unwrap_or_default();
-        let Some((_, words)) = SETTINGS.iter().find(|(known, _)| *known == setting) else {
-            problems.push(unknown("setting", setting, name, SETTINGS.iter().map(|(known, _)| *known)));
+        let Some((_, words)) = settings.names.iter().find(|(known, _)| *known == setting) else {
+            problems.push(unknown("setting", setting, name, settings.names.iter().map(|(known, _)| *known)));
             continue;
         };
         let Some(text) = value.text() else {
@@ -266,7 +274,7 @@ fn check_settings(entries: &[(Node, Node)], problems: &mut Vec<Problem>) {
         if text.contains("${") {
             continue;
         }
-        if ServerSettings::default().set(setting, text).is_err() {
+        if (settings.takes)(setting, text).is_err() {
             let due = if words.is_empty() { "a small number".to_owned() } else { listed(words) };
             problems.push(
                 Problem::new(value.place, format!("`{}` is no value of `{setting}`", escaped(text.as_bytes())))
@@ -294,7 +302,7 @@ fn takes(shape: &Shape, node: &Node) -> bool {
     match shape {
         Shape::Text(_) => matches!(node.kind, Kind::Scalar { .. }),
         Shape::List(_) => matches!(node.kind, Kind::Sequence(_)),
-        Shape::Record(_) | Shape::Table(..) | Shape::Settings => matches!(node.kind, Kind::Map(_)),
+        Shape::Record(_) | Shape::Table(..) | Shape::Settings(_) => matches!(node.kind, Kind::Map(_)),
         Shape::Choice(_) => !matches!(node.kind, Kind::Sequence(_)),
         Shape::Nothing => false,
         Shape::Either(shapes) => shapes.iter().any(|shape| takes(shape, node)),

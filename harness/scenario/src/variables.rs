@@ -81,11 +81,21 @@ impl Known {
         Self { names: DESCRIBED.iter().map(|name| (*name).to_owned()).collect() }
     }
 
+    /// What the description of a client may use.
+    pub(crate) fn in_client_descriptions() -> Self {
+        Self { names: CLIENT_DESCRIBED.iter().map(|name| (*name).to_owned()).collect() }
+    }
+
     /// Adds the number and the h1,…,p2 form of a listener.
     pub(crate) fn add_listener(&mut self, name: &str) {
         self.names.insert(format!("{name}.port"));
         self.names.insert(format!("{name}.PORT"));
         self.names.insert(format!("{name}.EPRT"));
+    }
+
+    /// Adds the path on the server of the file that a client is about.
+    pub(crate) fn add_remote(&mut self) {
+        self.names.insert("remote".to_owned());
     }
 
     /// Reports each variable below a node that is not known; at most one for each text.
@@ -167,6 +177,11 @@ const TOLD: &[&str] =
     &["subject", "plaintext", "client-hello", "reply", "command", "octets", "alert", "version", "waited"];
 const DESCRIBED: &[&str] =
     &["address", "port", "configuration", "passive-ports", "user", "password", "root", "certificate", "key", "ca"];
+
+/// What is filled into a client's command line: where the server is, who logs in, whom to trust, the client's own
+/// certificate, and for each file where it is on the server and here. `here` is the folder of the description.
+const CLIENT_DESCRIBED: &[&str] =
+    &["url", "host", "port", "user", "password", "ca", "certificate", "key", "remote", "local", "action", "here"];
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use ftpspec_scenario::model::EventKind;
-use ftpspec_scenario::{Catalogue, Diagnostic, lint_all, load_defect, load_server_description, read_file};
+use ftpspec_scenario::{
+    Catalogue, Diagnostic, lint_all, load_client_description, load_defect, load_server_description, read_file,
+};
 
 #[test]
 fn every_scenario_diagnosis_and_defect_of_the_repository_is_right() {
@@ -13,11 +15,13 @@ fn every_scenario_diagnosis_and_defect_of_the_repository_is_right() {
         Catalogue::default()
     });
     let loaded = wrong.is_empty();
-    for path in yaml_files(&top().join("fixtures/defects/server")) {
-        let name = format!("defects/server/{}", path.file_name().unwrap_or_default().to_string_lossy());
-        match read_file(&path, &name).map_err(|found| vec![found]).and_then(|source| load_defect(&source)) {
-            Ok(defect) => catalogue.defects.push(defect.into()),
-            Err(found) => wrong.extend(found),
+    for side in ["server", "client"] {
+        for path in yaml_files(&top().join("fixtures/defects").join(side)) {
+            let name = format!("defects/{side}/{}", path.file_name().unwrap_or_default().to_string_lossy());
+            match read_file(&path, &name).map_err(|found| vec![found]).and_then(|source| load_defect(&source)) {
+                Ok(defect) => catalogue.defects.push(defect.into()),
+                Err(found) => wrong.extend(found),
+            }
         }
     }
     if loaded {
@@ -42,11 +46,25 @@ fn every_diagnosis_is_what_some_defect_is_told_as() {
 #[test]
 fn what_is_embedded_is_what_the_repository_holds() {
     let embedded = Catalogue::embedded().unwrap_or_else(|wrong| panic!("{}", rendered(&wrong)));
-    let files = yaml_files(&top().join("scenarios/server"));
-    assert_eq!(embedded.scenarios.iter().filter(|one| one.id.starts_with("server/")).count(), files.len());
+    for role in ["server", "client"] {
+        let files = yaml_files(&top().join("scenarios").join(role));
+        let below = |id: &str| id.split('/').next() == Some(role);
+        assert_eq!(embedded.scenarios.iter().filter(|one| below(&one.id)).count(), files.len(), "{role}");
+    }
     assert!(embedded.scenarios.is_sorted_by(|a, b| a.id < b.id));
     for scenario in &embedded.scenarios {
         assert!(!scenario.variants.is_empty(), "{}", scenario.id);
+    }
+}
+
+#[test]
+fn every_client_of_ours_is_described_rightly() {
+    let files = yaml_files(&top().join("fixtures/clients"));
+    assert!(!files.is_empty());
+    for path in files {
+        let source = read_file(&path, &path.to_string_lossy()).expect("it can be read");
+        let description = load_client_description(&source).unwrap_or_else(|wrong| panic!("{}", rendered(&wrong)));
+        assert!(description.actions.contains_key("login"), "{}", description.title);
     }
 }
 

@@ -206,12 +206,41 @@ pub enum What {
         /// Where it stands.
         place: Place,
     },
+    /// The client under test was asked for an action.
+    Asked {
+        /// The action's word.
+        action: String,
+        /// The fixtures it is about.
+        files: Vec<String>,
+    },
+    /// The client under test has ended.
+    Ended {
+        /// One word: `succeeded`, `failed`, `cannot`, `crashed`, `hung`.
+        how: &'static str,
+        /// Its exit status or signal, in words.
+        status: String,
+        /// The end of what it said.
+        said: String,
+        /// How long it took.
+        after: Duration,
+    },
+    /// What the client under test kept of a file that it was asked to fetch.
+    Fetched {
+        /// The fixture's name.
+        name: String,
+        /// How many octets; none if there is no such file.
+        octets: Option<u64>,
+        /// Their SHA-256, in hex.
+        sha256: String,
+    },
     /// An upload was taken by the reference server.
     File {
         /// Its path.
         name: String,
         /// How many octets.
         octets: u64,
+        /// Their SHA-256, in hex.
+        sha256: String,
         /// Whether it ended as a whole file must.
         whole: bool,
     },

@@ -112,11 +112,18 @@ impl Log {
     /// As [`Log::push`], for several events of one connection that nobody may see parted; the bool says whether
     /// politeness did it, and no script asked for it.
     pub fn push_all(&self, connection: &Arc<str>, events: Vec<(By, bool, What)>) {
+        self.push_all_and(connection, events, || {});
+    }
+
+    /// As [`Log::push_all`]; whoever sees the events sees what `then` does too, and nobody sees that without them. It must
+    /// not touch the log.
+    pub fn push_all_and(&self, connection: &Arc<str>, events: Vec<(By, bool, What)>, then: impl FnOnce()) {
         let at = self.began.elapsed();
         let mut inner = self.lock();
         for (by, polite, what) in events {
             inner.append(at, Some(connection), by, polite, what);
         }
+        then();
         drop(inner);
         self.changed.notify_waiters();
     }
@@ -226,6 +233,9 @@ impl Inner {
                 What::Unmet { act, why, due: text(due), came: text(came), level, place }
             }
             What::Leaf { kind, text: why, level, place } => What::Leaf { kind, text: text(why), level, place },
+            What::Ended { how, status, said, after } => {
+                What::Ended { how, status: text(status), said: text(said), after }
+            }
             What::Trouble { text: why } => What::Trouble { text: text(why) },
             other => other,
         }

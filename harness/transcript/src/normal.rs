@@ -11,7 +11,7 @@ use ftpspec_wire::{LooksLike, Reply, alert_name, escaped};
 
 use crate::event::{By, Event, What};
 use crate::log::Log;
-use crate::order::divides;
+use crate::order::{divides, divides_as_server};
 
 pub use following::Following;
 
@@ -23,6 +23,9 @@ pub enum Style {
     /// With prose and times, for a person.
     Full,
 }
+
+/// In place of a connection's name, where the client under test is meant as a program.
+const CLIENT: &str = "client";
 
 /// The widest plaintext that is shown in a line.
 const PLAINTEXT_SHOWN: usize = 96;
@@ -48,7 +51,7 @@ pub fn conversation(events: &[Event], words: &[(String, String)], style: Style, 
         }
     }
     let ordered = match style {
-        Style::Normal => by_connection(events),
+        Style::Normal => by_connection(events, if we_are_client { divides } else { divides_as_server }),
         Style::Full => events.iter().collect(),
     };
     for event in ordered {
@@ -60,7 +63,7 @@ pub fn conversation(events: &[Event], words: &[(String, String)], style: Style, 
 /// Between two acts of ours, the events of the connection that the act was on come first, then the others in the order
 /// of their first appearance. What arrives on a data connection stands behind the last act that it can be an answer to:
 /// one on that connection, or a transfer command; a later NOOP on the control connection orders nothing there.
-fn by_connection(events: &[Event]) -> Vec<&Event> {
+fn by_connection(events: &[Event], divides: fn(&Event) -> bool) -> Vec<&Event> {
     let mut rank: BTreeMap<&str, usize> = BTreeMap::new();
     let mut segment = 0;
     let mut answering: BTreeMap<&str, usize> = BTreeMap::new();
@@ -134,6 +137,8 @@ struct Teller<'a> {
     reset: Vec<&'a str>,
     /// QUIT was sent.
     quit: bool,
+    /// Where we are the server: the control connections on which the client has said QUIT, and whether we have answered.
+    left: BTreeMap<String, bool>,
     lines: Vec<Line>,
     handshaken: Vec<&'a str>,
     /// Connections whose handshake has been told by now.
@@ -149,6 +154,7 @@ impl<'a> Teller<'a> {
             listing: false,
             download: false,
             quit: false,
+            left: BTreeMap::new(),
             reset: Vec::new(),
             lines: Vec::new(),
             handshaken: Vec::new(),
@@ -158,13 +164,14 @@ impl<'a> Teller<'a> {
 
     fn tell(&mut self, event: &Event) {
         let Some(connection) = event.connection.as_deref() else {
-            if let What::Trouble { text } = &event.what {
-                self.line("", "!!", text.clone());
-            }
-            return;
+            return self.tell_of_client(&event.what);
         };
         if self.quit && event.polite && self.style == Style::Normal {
             // How far our answer got before the peer had gone is chance.
+            return;
+        }
+        if self.style == Style::Normal && self.left.get(connection) == Some(&true) {
+            // Who ends a session that both have ended, and how much of an end the other still sees, is chance.
             return;
         }
         let mark = if (event.by == By::Us) == self.we_are_client { "C>" } else { "<S" };
@@ -189,7 +196,10 @@ impl<'a> Teller<'a> {
                     self.listing = false;
                 }
                 self.download = self.listing || verb == "RETR" || self.download && !transfers(event);
-                self.quit |= verb == "QUIT";
+                self.quit |= self.we_are_client && verb == "QUIT";
+                if !self.we_are_client && verb == "QUIT" {
+                    self.left.insert(connection.to_owned(), false);
+                }
                 let shown = self.named(line);
                 let clear = if !protected && self.secured.iter().any(|name| name == connection) {
                     "  (in the clear)"
@@ -202,6 +212,9 @@ impl<'a> Teller<'a> {
             What::Reply { reply, .. } => {
                 let shown = self.reply(reply);
                 self.open_line(connection, mark, shown);
+                if let Some(answered) = self.left.get_mut(connection) {
+                    *answered = true;
+                }
             }
             What::Malformed { octets, why } => {
                 let shown = escaped(&octets[..octets.len().min(PLAINTEXT_SHOWN)]);
@@ -224,6 +237,8 @@ impl<'a> Teller<'a> {
                 self.secured.push(connection.to_owned());
                 let mut text = format!("TLS {}", handshake.version);
                 match &handshake.resumed {
+                    // A server does not ask itself whose session it was.
+                    Some(from) if from.is_empty() => _ = write!(text, "  resumed  {}", handshake.suite),
                     Some(from) => _ = write!(text, "  resumed({from})  {}", handshake.suite),
                     None => _ = write!(text, "  full     {}", handshake.suite),
                 }
@@ -295,8 +310,32 @@ impl<'a> Teller<'a> {
             | What::Act { .. }
             | What::Unmet { .. }
             | What::Leaf { .. }
+            | What::Asked { .. }
+            | What::Ended { .. }
+            | What::Fetched { .. }
             | What::File { .. }
             | What::RuleFired { .. } => {}
+        }
+    }
+
+    /// What is about no connection: the client under test as a program, and the harness itself.
+    fn tell_of_client(&mut self, what: &What) {
+        match what {
+            What::Trouble { text } => self.line("", "!!", text.clone()),
+            What::Asked { action, files } => self.line(CLIENT, "--", format!("{action} {}", files.join(" "))),
+            What::Ended { how, status, said, after } => {
+                let full = format!("{how} ({status}) after {:.1} s", after.as_secs_f64());
+                let text = self.full(&full, how);
+                self.line(CLIENT, "--", text);
+                if self.style == Style::Full {
+                    said.lines().for_each(|line| self.line(CLIENT, "--", escaped(line.as_bytes())));
+                }
+            }
+            What::Fetched { name, octets, .. } => {
+                let kept = octets.map_or_else(|| "no file".to_owned(), |octets| format!("{octets} octets"));
+                self.line(CLIENT, "--", format!("{name}: {kept}"));
+            }
+            _ => {}
         }
     }
 
@@ -420,6 +459,29 @@ mod tests {
         log.push(Some(&control), By::Us, command("NOOP"));
         log.push(Some(&control), By::Peer, reply(200, "ok"));
         normal_form(&log, true)
+    }
+
+    /// What is told as a server of a session that ends, by what follows the 221.
+    fn left_by(behind: Vec<(By, bool, What)>) -> Vec<String> {
+        let log = Log::new(Instant::now());
+        let control: Arc<str> = Arc::from("control");
+        log.push(Some(&control), By::Us, reply(220, "hello"));
+        log.push(Some(&control), By::Peer, command("QUIT"));
+        log.push(Some(&control), By::Us, reply(221, "goodbye"));
+        log.push_all(&control, behind);
+        let (how, status, said) = ("succeeded", String::new(), String::new());
+        log.push(None, By::Us, What::Ended { how, status, said, after: std::time::Duration::ZERO });
+        normal_form(&log, false)
+    }
+
+    #[test]
+    fn the_normal_form_of_a_server_does_not_tell_who_closed_first_behind_its_221() {
+        let fin = || What::Fin { inside_record: false };
+        let ours_first =
+            left_by(vec![(By::Us, false, What::CloseNotify), (By::Us, false, fin()), (By::Peer, true, fin())]);
+        let theirs_first = left_by(vec![(By::Peer, false, fin()), (By::Us, true, fin())]);
+        assert_eq!(ours_first, theirs_first);
+        assert_eq!(ours_first.len(), 4, "{ours_first:?}");
     }
 
     #[test]

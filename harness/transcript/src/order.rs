@@ -50,6 +50,25 @@ pub(crate) fn divides(event: &Event) -> bool {
     )
 }
 
+/// The same where we are the server: a command of the client asks, and what we send answers.
+#[must_use]
+pub(crate) fn divides_as_server(event: &Event) -> bool {
+    match event.by {
+        By::Peer => matches!(event.what, What::Command { .. }),
+        By::Us if event.polite => false,
+        By::Us => matches!(
+            event.what,
+            What::Reply { .. }
+                | What::Accepted { .. }
+                | What::Connected { .. }
+                | What::Plaintext { .. }
+                | What::CloseNotify
+                | What::Rst
+                | What::Ended { .. }
+        ),
+    }
+}
+
 /// The replies that came while no command of ours was open. A reply to octets that we put past TLS or sent raw cannot
 /// be told from an unasked one, and is not counted.
 #[must_use]

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // in a test a panic is the message
 
 mod choosing;
+mod clients;
 #[cfg(feature = "containers")]
 mod containers;
 mod exit_status;

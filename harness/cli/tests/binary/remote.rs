@@ -98,6 +98,8 @@ impl Server {
             password: Secret::new("a password"),
             pki: Arc::clone(&pki),
             limits: Limits::default(),
+            log: None,
+            version: None,
         });
         drop(entered);
         Self { server: server.unwrap(), pki, folder: tempfile::tempdir().unwrap(), _runtime: runtime }

@@ -28,6 +28,8 @@ pub fn server(pki: &Arc<Pki>, rules: &str) -> ReferenceServer {
         password: Secret::new(PASSWORD),
         pki: Arc::clone(pki),
         limits: Limits::default(),
+        log: None,
+        version: None,
     };
     ReferenceServer::start(settings).unwrap()
 }

@@ -137,6 +137,8 @@ impl Partner {
             password: Secret::new(PASSWORD),
             pki: Arc::clone(&pki),
             limits: Limits::default(),
+            log: None,
+            version: None,
         });
         drop(entered);
         let partner = Self { server: server.unwrap(), pki, folder: tempfile::tempdir().unwrap(), _runtime: runtime };

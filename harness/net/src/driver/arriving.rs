@@ -329,7 +329,7 @@ impl Driver {
                 self.sealed = self.sealed.saturating_sub(taken);
                 let command = Command::parse(&line.octets);
                 let (verb, line) = (command.verb.clone(), escaped(&command.line));
-                self.shared.lock().unwrap_or_else(PoisonError::into_inner).command = Some(command);
+                self.heard = Some(command);
                 self.push(By::Peer, What::Command { verb, line, protected });
             }
             Ok(None) => {}

@@ -173,9 +173,16 @@ impl Driver {
 
     /// Puts what happened in this turn into the log.
     pub(super) fn flush(&mut self) {
-        if !self.turn.is_empty() {
-            self.log.push_all(&self.name, std::mem::take(&mut self.turn));
+        if self.turn.is_empty() {
+            return;
         }
+        let (turn, heard) = (std::mem::take(&mut self.turn), self.heard.take());
+        // A command that could be acted upon before it is in the log would stand there behind its own reply.
+        self.log.push_all_and(&self.name, turn, || {
+            if let Some(command) = heard {
+                self.shared.lock().unwrap_or_else(PoisonError::into_inner).command = Some(command);
+            }
+        });
     }
 }
 

@@ -6,13 +6,13 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, waitid};
 
 /// A process that is ended when this value is dropped.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     group: Pid,
     grace: Duration,
     ended: Arc<Ended>,
@@ -22,7 +22,7 @@ pub(super) struct Kept {
 impl Kept {
     /// Starts it as the leader of a group of its own, so that a Ctrl-C at the terminal is ours alone to act upon. `grace`
     /// is for what it does when it is told to end.
-    pub(super) fn start(mut command: Command, grace: Duration) -> io::Result<Self> {
+    pub(crate) fn start(mut command: Command, grace: Duration) -> io::Result<Self> {
         command.process_group(0);
         end_with_parent(&mut command);
         let ended = Arc::new(Ended::default());
@@ -54,7 +54,7 @@ impl Kept {
         Ok(Self { group, grace, ended, keeper: Some(keeper) })
     }
 
-    pub(super) fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.ended.lock().is_some()
     }
 
@@ -63,9 +63,23 @@ impl Kept {
         Arc::clone(&self.ended)
     }
 
+    /// Waits for its end; false if it has not ended by itself when the time is over, or when `enough` says so.
+    pub(crate) fn ends_within(&self, longest: Duration, enough: impl Fn() -> bool) -> bool {
+        let deadline = Instant::now() + longest;
+        while !self.has_ended() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || enough() {
+                return false;
+            }
+            // Whether it ended or the time did, the loop looks.
+            _ = self.ended.within(left.min(BETWEEN_LOOKS));
+        }
+        true
+    }
+
     /// Asks it to end, waits until it does, ends whatever is left of its group, and says how it ended. It blocks for
     /// `grace` at most.
-    pub(super) fn end(&mut self) -> Option<ExitStatus> {
+    pub(crate) fn end(&mut self) -> Option<ExitStatus> {
         let keeper = self.keeper.take()?;
         if !self.has_ended() {
             // That it is gone is no error: it was to go.
@@ -84,6 +98,9 @@ impl Drop for Kept {
         self.end();
     }
 }
+
+/// How often it is looked whether a process has had enough; that it has ended is told at once.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// Whether and how a process has ended, and whoever waits for it.
 #[derive(Debug, Default)]

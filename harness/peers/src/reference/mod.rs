@@ -14,12 +14,14 @@ use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ftpspec_net::{Limits, Listener};
+use ftpspec_net::{Limits, Listener, Names};
+use ftpspec_play::Counters;
 use ftpspec_scenario::load_rules;
 use ftpspec_scenario::model::{Rule, Source};
 use ftpspec_scenario::settings::{PassivePorts, ServerSettings};
-use ftpspec_tls::{Engine, ServerContext};
-use ftpspec_transcript::Secret;
+use ftpspec_tls::{Engine, ServerContext, Version};
+use ftpspec_transcript::{Log, Secret};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use tree::{FIXTURES_FOLDER, SCRATCH_FOLDER, Tree};
@@ -35,6 +37,8 @@ pub struct ReferenceSettings {
     pub port: u16,
     /// The TLS engine.
     pub engine: Engine,
+    /// The one TLS version that it speaks, if not all that the settings say.
+    pub version: Option<Version>,
     /// Named choices.
     pub settings: ServerSettings,
     /// Scripts in place of correct ones.
@@ -47,6 +51,9 @@ pub struct ReferenceSettings {
     pub pki: Arc<Pki>,
     /// How long it waits for its clients.
     pub limits: Limits,
+    /// Where all its sessions are logged, and how certificates are called there; none: each session has a log of its
+    /// own, which nobody sees.
+    pub log: Option<(Arc<Log>, Names)>,
 }
 
 /// A running reference server; it ends, with all its sessions, when this is dropped.
@@ -62,6 +69,7 @@ pub(crate) struct Shared {
     pub(crate) rules: Vec<Rule>,
     pub(crate) correct: Vec<Rule>,
     pub(crate) engine: Engine,
+    pub(crate) version: Option<Version>,
     pub(crate) user: String,
     pub(crate) password: Secret,
     pub(crate) pki: Arc<Pki>,
@@ -74,6 +82,12 @@ pub(crate) struct Shared {
     range: Option<Place>,
     /// Listeners that are never given back, where the settings lie so.
     kept: Mutex<Vec<Arc<Listener>>>,
+    /// Where sessions are logged, if not each for itself.
+    pub(crate) log: Option<(Arc<Log>, Names)>,
+    /// How many connections of each name there were.
+    pub(crate) made: Counters,
+    /// How many sessions there are.
+    sessions: watch::Sender<usize>,
 }
 
 impl Shared {
@@ -106,7 +120,8 @@ impl ReferenceServer {
     /// # Panics
     /// If the correct scripts, which are part of this program, cannot be read.
     pub fn start(settings: ReferenceSettings) -> io::Result<Self> {
-        let ReferenceSettings { ip, port, engine, settings, rules, user, password, pki, limits } = settings;
+        let ReferenceSettings { ip, port, engine, version, settings, rules, user, password, pki, limits, log } =
+            settings;
         if !ip.is_loopback() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the reference server binds to loopback only"));
         }
@@ -119,6 +134,7 @@ impl ReferenceServer {
             rules,
             correct,
             engine,
+            version,
             user,
             password,
             pki,
@@ -128,6 +144,9 @@ impl ReferenceServer {
             common_context: Mutex::default(),
             range,
             kept: Mutex::default(),
+            log,
+            made: Counters::default(),
+            sessions: watch::Sender::default(),
         });
         let address = listener.address();
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
@@ -144,6 +163,13 @@ impl ReferenceServer {
     #[must_use]
     pub fn passive_ports(&self) -> Option<RangeInclusive<u16>> {
         self.shared.range.as_ref().map(|place| place.passive_ports.clone())
+    }
+
+    /// Waits until no session is left.
+    pub async fn is_left(&self) {
+        let mut sessions = self.shared.sessions.subscribe();
+        // The sender lives as long as `self`.
+        _ = sessions.wait_for(|count| *count == 0).await;
     }
 
     /// How often a rule that is not a correct script has fired.
@@ -166,10 +192,11 @@ async fn accept(listener: Listener, shared: Arc<Shared>) {
             accepted = listener.accept() => {
                 // A connection that was reset before we took it is not worth a word.
                 if let Ok((socket, from)) = accepted {
+                    shared.sessions.send_modify(|count| *count += 1);
                     sessions.spawn(session::run(socket, from, Arc::clone(&shared)));
                 }
             }
-            Some(_) = sessions.join_next() => {}
+            Some(_) = sessions.join_next() => shared.sessions.send_modify(|count| *count -= 1),
         }
     }
 }

@@ -40,7 +40,11 @@ impl Session {
         let context = ServerContext::new(
             if old { Engine::Openssl } else { shared.engine },
             ServerSettings {
-                versions: if old { Version::Tls10 } else { Version::Tls12 }..=Version::Tls13,
+                versions: match shared.version {
+                    Some(only) => only..=only,
+                    None if old => Version::Tls10..=Version::Tls13,
+                    None => Version::Tls12..=Version::Tls13,
+                },
                 identity: shared.pki.identity("server").map_err(|error| error.to_string())?,
                 client_certificate,
                 tickets: if gives { usize::from(settings.tickets) } else { 0 },

@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ftpspec_net::{Act as NetAct, Carries, Connection, Early, Listener, Setup};
+use ftpspec_net::{Act as NetAct, Carries, Connection, Early, Listener, Names, Setup};
 use ftpspec_play::server::{DataConnection, Taken};
-use ftpspec_play::{CONTROL, DATA, Player, Seat, ServerSide, Setting, Stop};
+use ftpspec_play::{CONTROL, Counters, DATA, Player, Seat, ServerSide, Setting, Stop};
 use ftpspec_scenario::model::{Act, Answer, Condition, Handshake, Level, Place, Rule, Script, Step};
 use ftpspec_scenario::settings::{
     AbortReplies, ActiveSource, Aftermath, Attention, CloseNotifyAnswer, Company, DataAfterCcc, Implicit, LineEnds,
@@ -18,6 +18,7 @@ use ftpspec_scenario::settings::{
 use ftpspec_tls::{Machine, ServerContext};
 use ftpspec_transcript::{By, Event, Log, What};
 use ftpspec_wire::{Command, Reply};
+use sha2::{Digest as _, Sha256};
 use tokio::net::TcpStream;
 
 use super::Shared;
@@ -32,11 +33,14 @@ const IDLE: Duration = Duration::from_secs(300);
 
 /// Serves one client until it leaves.
 pub(crate) async fn run(socket: TcpStream, from: SocketAddr, shared: Arc<Shared>) {
-    let log = Log::new(Instant::now());
-    let control: Arc<str> = Arc::from(CONTROL);
+    let of_its_own = || (Log::new(Instant::now()), Arc::new(|_: &[u8]| None) as Names);
+    let shared_log = shared.log.clone();
+    let made = if shared_log.is_some() { shared.made.clone() } else { Counters::default() };
+    let (log, names) = shared_log.unwrap_or_else(of_its_own);
+    let control = made.next(CONTROL);
     log.push(Some(&control), By::Us, What::Accepted { from });
     let setup =
-        Setup { name: control, carries: Carries::Commands, log: Arc::clone(&log), keep: 0, names: Arc::new(|_| None) };
+        Setup { name: control, carries: Carries::Commands, log: Arc::clone(&log), keep: 0, names: Arc::clone(&names) };
     // A client that is gone already needs no server.
     let Ok(connection) = Connection::new(socket, setup) else { return };
     let session = Arc::new(Session {
@@ -49,10 +53,11 @@ pub(crate) async fn run(socket: TcpStream, from: SocketAddr, shared: Arc<Shared>
     let setting = Setting {
         log: Arc::clone(&log),
         limits: shared.limits,
-        names: Arc::new(|_| None),
+        names,
         level: Level::Must,
         variables: BTreeMap::new(),
         passive_ports: None,
+        made,
     };
     let mut player = Player::new(Seat::Server(Arc::clone(&session) as Arc<dyn ServerSide>), setting);
     player.adopt(CONTROL, connection.clone(), 0);
@@ -369,7 +374,8 @@ impl ServerSide for Session {
 
     fn store(&self, octets: Vec<u8>, whole: bool) {
         let path = self.state().path.clone();
-        self.log.push(None, By::Us, What::File { name: path.clone(), octets: octets.len() as u64, whole });
+        let sha256 = hex::encode(Sha256::digest(&octets));
+        self.log.push(None, By::Us, What::File { name: path.clone(), octets: octets.len() as u64, sha256, whole });
         let mut octets = octets;
         if self.shared.settings.upload_stored == UploadStored::FirstHalf {
             octets.truncate(octets.len() / 2);

@@ -136,6 +136,7 @@ fn check_word(kind: EventKind, word: &str, at: &Node) -> Decoded<()> {
         }
         EventKind::Handshake => one_of(&["resumed", "full", "1.2", "1.3"]),
         EventKind::File => one_of(&["whole", "truncated"]),
+        EventKind::Ended => one_of(&["succeeded", "failed", "cannot", "crashed", "hung"]),
         EventKind::Leaf => one_of(Leaf::WORDS),
         EventKind::Unmet => {
             let (act, why) = word.split_once('/').map_or((word, None), |(act, why)| (act, Some(why)));

@@ -7,7 +7,7 @@ use super::{
     YES_NO,
 };
 use crate::model::{AtFault, Capability, Effects, Level};
-use crate::shape::{Choice, Format, Key, Named, Shape, key, needed};
+use crate::shape::{Choice, Format, Key, Named, Settings, Shape, key, needed};
 
 pub(crate) static SCENARIO: Shape = Shape::Record(SCENARIO_KEYS);
 static SCENARIO_KEYS: &[Key] = &[
@@ -47,7 +47,11 @@ static AXIS_VALUE_KEYS: &[Key] = &[
 static PEER: Shape = Shape::Record(PEER_KEYS);
 static PEER_KEYS: &[Key] = &[SETTINGS, RULES_KEY];
 const SETTINGS: Key =
-    key("settings", "Settings of the reference server that differ from the correct value.", &Shape::Settings);
+    key("settings", "Settings of the reference server that differ from the correct value.", &SERVER_SETTINGS);
+static SERVER_SETTINGS: Shape = Shape::Settings(&Settings {
+    names: crate::settings::SETTINGS,
+    takes: |setting, value| crate::settings::ServerSettings::default().set(setting, value),
+});
 const RULES_KEY: Key = key("rules", "Scripts in place of the correct ones.", &RULE_LIST);
 static RULE_LIST: Shape = Shape::List(&RULE);
 static RULE: Shape = Shape::Named(&RULE_NAMED);
@@ -77,6 +81,7 @@ static ACTIONS: &[Key] = &[
     key("put", "Stores these files in one session.", &REQUEST),
     key("list", "Lists a directory.", &REQUEST),
     key("ccc", "Fetches these files, with CCC after the login.", &REQUEST),
+    key("active", "Fetches these files in active mode.", &REQUEST),
 ];
 static REQUEST: Shape = Shape::Either(&[Shape::Nothing, Shape::List(&FIXTURE), Shape::Record(REQUEST_KEYS)]);
 static REQUEST_KEYS: &[Key] = &[
@@ -95,6 +100,69 @@ static DEFECT_KEYS: &[Key] = &[
     RULES_KEY,
     needed("told-as", "The diagnosis that must come out.", &NAME),
 ];
+
+pub(crate) static CLIENT_DEFECT: Shape = Shape::Record(CLIENT_DEFECT_KEYS);
+static CLIENT_DEFECT_KEYS: &[Key] = &[
+    needed("title", "What it does, in one line.", &TEXT),
+    needed("source", "Where it was seen.", &TEXT),
+    CLIENT_SETTINGS_KEY,
+    CLIENT_RULES_KEY,
+    needed("told-as", "The diagnosis that must come out.", &NAME),
+];
+pub(crate) static CLIENT_RULES: Shape = Shape::Record(CLIENT_PEER_KEYS);
+static CLIENT_PEER_KEYS: &[Key] = &[CLIENT_SETTINGS_KEY, CLIENT_RULES_KEY];
+const CLIENT_SETTINGS_KEY: Key =
+    key("settings", "Settings of the reference client that differ from the correct value.", &CLIENT_SETTINGS);
+static CLIENT_SETTINGS: Shape = Shape::Settings(&Settings {
+    names: crate::client_settings::CLIENT_SETTINGS,
+    takes: |setting, value| crate::client_settings::ClientSettings::default().set(setting, value),
+});
+const CLIENT_RULES_KEY: Key = key("rules", "Scripts in place of the correct ones.", &CLIENT_RULE_LIST);
+static CLIENT_RULE_LIST: Shape = Shape::List(&CLIENT_RULE);
+static CLIENT_RULE: Shape = Shape::Named(&CLIENT_RULE_NAMED);
+static CLIENT_RULE_NAMED: Named = Named {
+    name: "client-rule",
+    doc: "A script in place of the correct one, for one thing that a client does.",
+    shape: Shape::Record(CLIENT_RULE_KEYS),
+};
+static CLIENT_RULE_KEYS: &[Key] =
+    &[needed("on", "What it does.", &DOING), needed("script", "What is done.", &SCRIPT_SHAPE)];
+static DOING: Shape = Shape::Text(&Format::Words { noun: "something that a client does", words: DOINGS });
+/// What the reference client does, in the order in which it does it.
+const DOINGS: &[&str] =
+    &["greeting", "AUTH", "login", "protect", "CCC", "EPSV", "PASV", "PORT", "get", "put", "list", "QUIT"];
+
+pub(crate) static CLIENT_DESCRIPTION: Shape = Shape::Record(CLIENT_DESCRIPTION_KEYS);
+static CLIENT_DESCRIPTION_KEYS: &[Key] = &[
+    needed("title", "The name that reports show.", &TEXT),
+    key("version", "A program and its arguments that print the version.", &TEXTS),
+    key("common", "A program and its arguments, the same in each action.", &TEXTS),
+    needed("actions", "What stands behind these in each action.", &Shape::Record(ACTION_KEYS)),
+    key("env", "What is added to its environment.", &Shape::Table(&NAME_FORMAT, &TEXT)),
+    key("demands", "What these options tell the client to insist on.", &Shape::Record(DEMAND_KEYS)),
+    key("success", "`exit 0`, or another status that means it did what it was asked for.", &SUCCESS),
+];
+static ACTION_KEYS: &[Key] = &[
+    key("login", "Logs in, and out again.", &ARGUMENTS),
+    key("get", "Fetches files in one session.", &ARGUMENTS),
+    key("put", "Stores files in one session.", &ARGUMENTS),
+    key("list", "Lists a directory.", &ARGUMENTS),
+    key("ccc", "Fetches files, with CCC after the login.", &ARGUMENTS),
+    key("active", "Fetches files in active mode.", &ARGUMENTS),
+];
+static ARGUMENTS: Shape = Shape::List(&ARGUMENT);
+/// A list within is repeated for each file.
+static ARGUMENT: Shape = Shape::Either(&[Shape::Text(&Format::Any), Shape::List(&TEXT)]);
+static DEMAND_KEYS: &[Key] = &[
+    key("control", "That the control connection has TLS.", &TLS_WORD),
+    key("data", "That data connections have TLS.", &TLS_WORD),
+];
+static TLS_WORD: Shape = Shape::Text(&Format::Words { noun: "what can be insisted on", words: &["TLS"] });
+static SUCCESS: Shape = Shape::Text(&Format::Pattern {
+    due: "an exit status such as `exit 0`",
+    pattern: "^exit [0-9]{1,3}$",
+    holds: |text| crate::client::exit_status(text).is_some(),
+});
 
 pub(crate) static DIAGNOSIS: Shape = Shape::Record(DIAGNOSIS_KEYS);
 static DIAGNOSIS_KEYS: &[Key] = &[

@@ -138,6 +138,7 @@ pub(super) static EVENTS: &[Key] = &[
     key("leaf", "A conclusion of the script: `note`, `warn`, `fail`, `skip`, `untestable`.", &DETAIL),
     key("unasked-reply", "A reply while no command was open.", &DETAIL),
     key("file", "An upload was made: `whole`, `truncated`.", &DETAIL),
+    key("ended", "The client ended: `succeeded`, `failed`, `cannot`, `crashed`, `hung`.", &DETAIL),
 ];
 
 static DETAIL: Shape = Shape::Named(&DETAIL_NAMED);
@@ -177,5 +178,6 @@ pub(crate) fn carries_word(kind: EventKind) -> bool {
             | EventKind::Leaf
             | EventKind::UnaskedReply
             | EventKind::File
+            | EventKind::Ended
     )
 }
