@@ -4,7 +4,10 @@
 mod program;
 mod reference;
 
+use ftpspec_play::fixture::FIXTURES;
 use ftpspec_transcript::Secret;
+
+use crate::reference::{FIXTURES_FOLDER, SCRATCH_FOLDER};
 
 pub use self::program::{ClientProgram, ProgramError};
 pub use self::reference::ReferenceClient;
@@ -80,6 +83,17 @@ pub struct Fetched {
 /// Whether the files of an action go to the client.
 fn fetches(action: &str) -> bool {
     matches!(action, "get" | "ccc" | "active")
+}
+
+/// The path of a fixture on the server.
+fn remote(action: &str, fixture: &str) -> String {
+    let folder = if action == "put" { SCRATCH_FOLDER } else { FIXTURES_FOLDER };
+    format!("{folder}/{}", file_of(fixture))
+}
+
+/// The name of a fixture on disk.
+fn file_of(fixture: &str) -> &str {
+    FIXTURES.iter().find(|known| known.name == fixture).map_or(fixture, |known| known.file)
 }
 
 /// The name by which a client reaches the server: the one that its certificate bears.

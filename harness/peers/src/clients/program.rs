@@ -10,14 +10,13 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ftpspec_play::fixture::{FIXTURES, content};
+use ftpspec_play::fixture::content;
 use ftpspec_scenario::{Argument, ClientDescription};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-use super::{Errand, Fetched, How, Outcome, SERVER_NAME, fetches};
+use super::{Errand, Fetched, How, Outcome, SERVER_NAME, fetches, file_of, remote};
 use crate::process::Kept;
-use crate::reference::{FIXTURES_FOLDER, SCRATCH_FOLDER};
 use crate::words::{filled_in, last_lines};
 
 /// A program and what it needs to know besides its errand.
@@ -208,16 +207,6 @@ pub enum ProgramError {
     /// The folder in which it runs could not be made or filled.
     #[error("the client's folder: {0}")]
     Folder(#[from] io::Error),
-}
-
-/// The path of a fixture on the server.
-fn remote(action: &str, fixture: &str) -> String {
-    let folder = if action == "put" { SCRATCH_FOLDER } else { FIXTURES_FOLDER };
-    format!("{folder}/{}", file_of(fixture))
-}
-
-fn file_of(fixture: &str) -> &str {
-    FIXTURES.iter().find(|known| known.name == fixture).map_or(fixture, |known| known.file)
 }
 
 fn digest(path: &Path) -> io::Result<(u64, String)> {

@@ -10,7 +10,6 @@ use std::time::Instant;
 
 use ftpspec_net::{Connection, Early, Limits};
 use ftpspec_play::client::ClientSeatSettings;
-use ftpspec_play::fixture::FIXTURES;
 use ftpspec_play::{CONTROL, ClientSeat, Counters, DATA, Manners, Player, Seat, Setting, Stop};
 use ftpspec_scenario::client_settings::{
     AfterEpsvRefusal, Certificates, ClientSettings, OctetsAfter234, PassiveAddress, WithoutTls,
@@ -20,9 +19,8 @@ use ftpspec_scenario::model::{Level, PeerScript, Rule, Source};
 use ftpspec_tls::{Engine, Trust, Version};
 use ftpspec_transcript::{By, Event, Log, Secret, What};
 
-use super::{Errand, Fetched, How, Outcome, SERVER_NAME, fetches};
+use super::{Errand, Fetched, How, Outcome, SERVER_NAME, fetches, remote};
 use crate::pki::Pki;
-use crate::reference::{FIXTURES_FOLDER, SCRATCH_FOLDER};
 
 /// The reference client, before it is asked for anything.
 pub struct ReferenceClient {
@@ -150,9 +148,7 @@ impl Client {
     }
 
     async fn transfers(&mut self, action: &str, file: &str) -> Result<(), Stop> {
-        let name = FIXTURES.iter().find(|fixture| fixture.name == file).map_or(file, |fixture| fixture.file);
-        let folder = if action == "put" { SCRATCH_FOLDER } else { FIXTURES_FOLDER };
-        self.player.is_about(file, &format!("{folder}/{name}"));
+        self.player.is_about(file, &remote(action, file));
         self.opens(action).await?;
         let played = self.plays(if fetches(action) { "get" } else { action }).await;
         if fetches(action) && played.is_ok() {

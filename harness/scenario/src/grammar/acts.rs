@@ -1,7 +1,7 @@
 //! The acts of scripts, and what a script is. The order is that of the documentation.
 
 use super::patterns::EVENT_FORMAT;
-use super::{CODE, DURATION_FORMAT, FIXTURE, IN, NAME, NUMBER, TEXT, TEXTS, YES_NO, is_class, is_code};
+use super::{CODE, DURATION_FORMAT, FIXTURE, FIXTURES, IN, NAME, NUMBER, TEXT, TEXTS, YES_NO, is_class, is_code};
 use crate::model::{FileDue, ProtectionLevel, Resume};
 use crate::shape::{Choice, Format, Key, Named, Shape, key, needed};
 
@@ -202,22 +202,7 @@ static PART_OF_FILE: Shape = Shape::Text(&Format::Words { noun: "a part of a fil
 
 static DELIVER: Shape = Shape::Either(&[Shape::Text(&DELIVERED), Shape::Record(DELIVER_KEYS)]);
 static DELIVERED: Format = Format::Words { noun: "`all`, `half` or a fixture", words: &DELIVERED_WORDS };
-const DELIVERED_WORDS: [&str; 14] = [
-    "all",
-    "half",
-    "empty",
-    "one-octet",
-    "text",
-    "text-crlf",
-    "size-16383",
-    "size-16384",
-    "size-16385",
-    "size-65536",
-    "size-101701",
-    "large",
-    "empty-directory",
-    "missing",
-];
+const DELIVERED_WORDS: [&str; FIXTURES.len() + 2] = and_fixtures(["all", "half"]);
 static DELIVER_KEYS: &[Key] = &[
     key("on", "The connection.", &NAME),
     key("file", "The fixture; the file that the command is about if nothing is said.", &FIXTURE),
@@ -237,21 +222,7 @@ static RECEIVE_KEYS: &[Key] = &[
     key("in", "Whether the octets must have been protected.", &IN),
 ];
 static RECEIVED: Shape = Shape::Text(&Format::Words { noun: "`asked-for` or a fixture", words: &RECEIVED_WORDS });
-const RECEIVED_WORDS: [&str; 13] = [
-    FileDue::ASKED_FOR,
-    "empty",
-    "one-octet",
-    "text",
-    "text-crlf",
-    "size-16383",
-    "size-16384",
-    "size-16385",
-    "size-65536",
-    "size-101701",
-    "large",
-    "empty-directory",
-    "missing",
-];
+const RECEIVED_WORDS: [&str; FIXTURES.len() + 1] = and_fixtures([FileDue::ASKED_FOR]);
 static END: Shape =
     Shape::Text(&Format::Words { noun: "an end of a connection", words: &["close_notify", "FIN", "RST", "any"] });
 
@@ -284,6 +255,17 @@ static FOR_KEYS: &[Key] =
 static BY_VERSION: Shape = Shape::Record(BY_VERSION_KEYS);
 static BY_VERSION_KEYS: &[Key] =
     &[key("1.2", "With TLS 1.2.", &SCRIPT_SHAPE), key("1.3", "With TLS 1.3.", &SCRIPT_SHAPE)];
+
+/// These words, and each fixture's.
+const fn and_fixtures<const MORE: usize, const ALL: usize>(words: [&'static str; MORE]) -> [&'static str; ALL] {
+    let mut all = [""; ALL];
+    let mut at = 0;
+    while at < ALL {
+        all[at] = if at < MORE { words[at] } else { FIXTURES[at - MORE] };
+        at += 1;
+    }
+    all
+}
 
 #[cfg(test)]
 mod tests {
