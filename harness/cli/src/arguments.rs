@@ -8,7 +8,7 @@ use ftpspec::{Catalogue, Role, Scheduled, schedule, schedule_for};
 use ftpspec_scenario::Selector;
 
 use crate::failure::Failure;
-use crate::{certs, completions, explain, lint, list, run, schema};
+use crate::{certs, completions, explain, lint, list, run, schema, selftest, serve};
 
 /// Conformance and interop tests for FTP over TLS
 #[derive(Debug, Parser)]
@@ -35,6 +35,10 @@ pub enum Command {
     Peers(crate::peers::Options),
     /// Write the certificates and keys of the test PKI into a folder
     Certs(certs::Options),
+    /// Start the reference server on its own, to point a client at
+    Serve(serve::Options),
+    /// Show that every scenario can pass and can fail
+    Selftest(selftest::Options),
     /// Print the completions of a shell
     Completions(completions::Options),
 }
@@ -64,7 +68,17 @@ impl OwnScenarios {
 
 /// What the selectors of a command line mean, to a subject of this role if one was named.
 pub fn selected(catalogue: &Catalogue, selectors: &[String], role: Option<Role>) -> Result<Vec<Scheduled>, Failure> {
-    let selectors = selectors
+    let selectors = parsed(selectors)?;
+    match role {
+        Some(role) => schedule_for(catalogue, &selectors, role),
+        None => schedule(catalogue, &selectors),
+    }
+    .map_err(Failure::wrong_use)
+}
+
+/// The selectors of a command line.
+pub fn parsed(selectors: &[String]) -> Result<Vec<Selector>, Failure> {
+    selectors
         .iter()
         .map(|text| {
             // Not shown again: a URL may hold a password.
@@ -73,12 +87,7 @@ pub fn selected(catalogue: &Catalogue, selectors: &[String], role: Option<Role>)
             }
             text.parse::<Selector>().map_err(Failure::wrong_use)
         })
-        .collect::<Result<Vec<_>, _>>()?;
-    match role {
-        Some(role) => schedule_for(catalogue, &selectors, role),
-        None => schedule(catalogue, &selectors),
-    }
-    .map_err(Failure::wrong_use)
+        .collect()
 }
 
 /// The tool and the two libraries it tests with: what a bug report needs.
@@ -95,6 +104,7 @@ Examples:
   ftpspec run --target partner.yaml                an endpoint described in a file
   ftpspec list 'server/data/*'                     what would run
   ftpspec explain server/data/retr-empty-file      what it demands, and why
+  ftpspec serve --defect resumption-refused        a server that lies, to point a client at
 
 Exit status:
   0    nothing is red

@@ -16,8 +16,14 @@ pub fn subject(client: &str) -> Result<Subject, Failure> {
     }
 }
 
-fn shipped(name: &str) -> Result<DescribedClient, Failure> {
-    if let Some(client) = DescribedClient::embedded(name).map_err(Failure::surroundings)? {
+/// `NAME` is the program that is installed, `NAME@SUITE` the one in the container of that Debian suite.
+fn shipped(text: &str) -> Result<DescribedClient, Failure> {
+    let (name, suite) = text.split_once('@').map_or((text, None), |(name, suite)| (name, Some(suite)));
+    if suite.is_some_and(|suite| suite.is_empty() || !suite.bytes().all(|letter| letter.is_ascii_lowercase())) {
+        let suite = suite.unwrap_or_default();
+        return Err(Failure::WrongUse(format!("{suite:?} is not a Debian suite: bullseye, bookworm, trixie")));
+    }
+    if let Some(client) = DescribedClient::embedded(name, suite).map_err(Failure::surroundings)? {
         return Ok(client);
     }
     let known = DescribedClient::names().chain([REFERENCE]).collect::<Vec<_>>();

@@ -82,6 +82,7 @@ impl Page<'_> {
     fn defect(&self, defect: &Defect) -> String {
         let caught_by = self.catalogue.scenarios.iter().filter(|scenario| scenario.catches.contains(&defect.name));
         let mut text = self.heading("defect", &defect.name, &defect.title);
+        text += &self.row("lie of", [format!("the reference {}", defect.role)]);
         text += &self.row("told as", [defect.told_as.as_str()]);
         text += &self.row("caught by", caught_by.map(|scenario| scenario.id.as_str()));
         text += &self.prose(&defect.source_of);

@@ -8,19 +8,21 @@ use clap::Args;
 use ftpspec::{Catalogue, Exit};
 use ftpspec_scenario::model::Source;
 use ftpspec_scenario::{
-    Diagnostic, lint_all, load_baseline, load_client_description, load_defect, load_diagnosis, load_scenario,
-    load_server_description, read_file, unreadable,
+    Diagnostic, lint_all, load_baseline, load_client_description, load_defect, load_diagnosis, load_rules,
+    load_scenario, load_server_description, read_file, unreadable,
 };
 
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::{client, described, target};
+use crate::{client, described, serve, target};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What a file is, its folder says: server/, client/, proxy/ (scenarios), diagnoses/, defects/, baselines/, clients/; a
-file named peer.yaml describes a server. Of the files elsewhere one with `start:` describes a server, one with `actions:`
-a client, and one whose `server:` is a URL an endpoint (a target).
+What a file is, its folder says: server/, client/, proxy/ (scenarios),
+diagnoses/, defects/, baselines/, clients/; a file named peer.yaml describes a
+server. Of the files elsewhere one with `start:` describes a server, one with
+`actions:` a client, and one whose `server:` is a URL an endpoint (a target);
+one of nothing but `settings:` and `rules:` is for `ftpspec serve`.
 
 Examples:
   ftpspec lint scenarios
@@ -81,6 +83,7 @@ impl Linting {
             Kind::Client => load_client_description(&source).map(drop),
             Kind::Baseline => load_baseline(&source).map(drop),
             Kind::Target => target::load(&source).map(drop),
+            Kind::Rules => load_rules(&source).map(drop),
         };
         if let Err(diagnostics) = taken {
             self.wrong.extend(diagnostics);
@@ -104,6 +107,7 @@ enum Kind {
     Client,
     Baseline,
     Target,
+    Rules,
 }
 
 /// What a file is, and its name below the folder that says so: a scenario's id comes of it. None if no folder does.
@@ -111,22 +115,27 @@ fn kind_and_name(path: &Path) -> Option<(Kind, String)> {
     let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let parts: Vec<_> = whole.iter().map(|part| part.to_string_lossy()).collect();
     let folders = &parts[..parts.len().saturating_sub(1)];
-    let last = |words: &[&str]| folders.iter().rposition(|part| words.contains(&&**part));
     let below = |at: usize| parts[at..].join("/");
-    if let Some(at) = last(&["defects", "diagnoses", "baselines", "clients"]) {
-        let kind = match &*parts[at] {
+    let own = |word: &str| {
+        Some(match word {
             "defects" => Kind::Defect,
             "diagnoses" => Kind::Diagnosis,
-            "clients" => Kind::Client,
-            _ => Kind::Baseline,
-        };
-        return Some((kind, below(at)));
-    }
+            "baselines" => Kind::Baseline,
+            _ => return None,
+        })
+    };
     if path.file_name().is_some_and(|name| name == "peer.yaml") {
         return Some((Kind::Server, path.to_string_lossy().into_owned()));
     }
-    if let Some(at) = last(&["server", "client", "proxy"]) {
-        return Some((Kind::Scenario, below(at)));
+    // The folder that is nearest to the file tells; what lies above a checkout is somebody else's name.
+    let nearest = folders.iter().rposition(|part| own(part).is_some() || ROLES.contains(&&**part));
+    let above = |at: usize| at.checked_sub(1).filter(|above| own(&parts[*above]).is_some());
+    if folders.last().is_none_or(|folder| folder != CLIENTS)
+        && let Some(nearest) = nearest
+    {
+        // Defects lie in a folder for each role.
+        let at = above(nearest).unwrap_or(nearest);
+        return Some((own(&parts[at]).unwrap_or(Kind::Scenario), below(at)));
     }
     // An endpoint's, a server's or a client's file lies where its owner keeps it; what it is, it says itself.
     let text = fs::read_to_string(path).ok()?;
@@ -134,6 +143,8 @@ fn kind_and_name(path: &Path) -> Option<(Kind, String)> {
         (true, _) => Kind::Target,
         (false, true) => Kind::Server,
         (false, false) if client::is_client(&text) => Kind::Client,
+        (false, false) if serve::are_rules(&text) => Kind::Rules,
+        (false, false) if folders.last().is_some_and(|folder| folder == CLIENTS) => Kind::Client,
         (false, false) => return None,
     };
     Some((kind, path.to_string_lossy().into_owned()))
@@ -169,10 +180,16 @@ fn gather(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), Fai
     Ok(())
 }
 
+/// The folders of scenarios.
+const ROLES: &[&str] = &["server", "client", "proxy"];
+
+/// The folder of the descriptions of clients; customers' endpoints are kept in folders of this name too.
+const CLIENTS: &str = "clients";
+
 /// For whoever keeps a file elsewhere.
 const FOLDERS: &str = "scenarios lie below server/, client/ or proxy/, other files below diagnoses/, defects/, \
-    baselines/ or clients/, peer.yaml or a file with `start:` describes a server, one with `actions:` a client, and a \
-    target has a URL behind `server:`";
+    baselines/ or clients/, peer.yaml or a file with `start:` describes a server, one with `actions:` a client, a target \
+    has a URL behind `server:`, and rules have nothing but `settings:` and `rules:`";
 
 /// Folders in one another: a link that leads back up would have no end.
 const DEEPEST: usize = 16;
@@ -192,12 +209,30 @@ mod tests {
             ("fixtures/defects/server/x.yaml", Kind::Defect, "defects/server/x.yaml"),
             ("server/diagnoses/x.yaml", Kind::Diagnosis, "diagnoses/x.yaml"),
             ("docker/vsftpd/peer.yaml", Kind::Server, "docker/vsftpd/peer.yaml"),
-            ("fixtures/clients/x.yaml", Kind::Client, "clients/x.yaml"),
+            ("w/clients/scenarios/client/data/x.yaml", Kind::Scenario, "client/data/x.yaml"),
+            ("w/defects/scenarios/server/x.yaml", Kind::Scenario, "server/x.yaml"),
+            ("w/clients/fixtures/defects/client/x.yaml", Kind::Defect, "defects/client/x.yaml"),
+            ("w/clients/docker/vsftpd/peer.yaml", Kind::Server, "w/clients/docker/vsftpd/peer.yaml"),
             ("fixtures/defects/client/x.yaml", Kind::Defect, "defects/client/x.yaml"),
             ("fixtures/baselines/x.yaml", Kind::Baseline, "baselines/x.yaml"),
         ] {
             assert_eq!(kind_and_name(Path::new(path)), Some((kind, name.to_owned())), "{path}");
         }
         assert_eq!(kind_and_name(Path::new("x.yaml")), None);
+    }
+
+    #[test]
+    fn a_file_below_clients_is_what_it_says_itself_and_else_a_client() {
+        let folder = tempfile::tempdir().unwrap();
+        let clients = folder.path().join("server/clients");
+        fs::create_dir_all(&clients).unwrap();
+        let kind = |text: &str| {
+            let file = clients.join("x.yaml");
+            fs::write(&file, text).unwrap();
+            kind_and_name(&file).map(|(kind, _)| kind)
+        };
+        assert_eq!(kind("title: x\nactions: {}\n"), Some(Kind::Client));
+        assert_eq!(kind("title: x\nactoins: {}\n"), Some(Kind::Client));
+        assert_eq!(kind("title: x\nserver: ftp://me@ftp.example.com\n"), Some(Kind::Target));
     }
 }

@@ -18,6 +18,8 @@ mod peers;
 mod reports;
 mod run;
 mod schema;
+mod selftest;
+mod serve;
 mod signals;
 mod subject;
 mod target;
@@ -46,6 +48,8 @@ fn execute(command: &Command, console: &Console) -> Result<Exit, Failure> {
         #[cfg(feature = "containers")]
         Command::Peers(options) => peers::execute(options, console),
         Command::Certs(options) => certs::execute(options, console),
+        Command::Serve(options) => serve::execute(options, console),
+        Command::Selftest(options) => selftest::execute(options, console),
         Command::Completions(options) => completions::execute(options, console),
     }
 }

@@ -1,12 +1,13 @@
-//! `ftpspec peers`: the servers in containers, for people: what there is, building, starting one to look at, removing
+//! `ftpspec peers`: what runs in containers, for people: what there is, building, starting a server to look at, removing
 //! what dead runs left.
 
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use ftpspec::{Exit, StartedPeer};
+use ftpspec::{DescribedClient, Exit, StartedPeer};
 use ftpspec_peers::containers::{
-    ContainerError, DEFAULT_SUITE, Owner, PeerImage, build, embedded_peers, found, has_image, logs_of, sweep,
+    ContainerError, DEFAULT_SUITE, Owner, PeerImage, build, embedded_images, embedded_peers, found, has_image, logs_of,
+    sweep,
 };
 use ftpspec_scenario::model::Source;
 use ftpspec_scenario::{ServerDescription, load_server_description};
@@ -21,6 +22,7 @@ use crate::subject::did_you_mean;
 Examples:
   ftpspec peers
   ftpspec peers build vsftpd@trixie
+  ftpspec peers build clients
   ftpspec peers up vsftpd --configuration strict")]
 pub struct Options {
     #[command(subcommand)]
@@ -32,10 +34,12 @@ enum Command {
     /// List the peers, their configurations and their images (as without a command)
     #[command(after_help = "Example:\n  ftpspec peers list")]
     List,
-    /// Build the image of a peer, or of all
-    #[command(after_help = "Examples:\n  ftpspec peers build\n  ftpspec peers build vsftpd@bullseye")]
+    /// Build the image of a peer, that of all clients, or all images
+    #[command(
+        after_help = "Examples:\n  ftpspec peers build\n  ftpspec peers build vsftpd@bullseye\n  ftpspec peers build clients"
+    )]
     Build {
-        /// Which peer, and on which Debian suite
+        /// Which peer, or `clients`, and on which Debian suite
         #[arg(value_name = "NAME[@SUITE]")]
         peer: Option<String>,
     },
@@ -76,8 +80,11 @@ pub fn execute(options: &Options, console: &Console) -> Result<Exit, Failure> {
 
 /// `NAME[@SUITE]` in two, if there is such a peer.
 pub fn name_and_suite(text: &str) -> Result<(String, String), Failure> {
+    one_of(&embedded_peers(), text)
+}
+
+fn one_of(known: &[&str], text: &str) -> Result<(String, String), Failure> {
     let (name, suite) = text.split_once('@').unwrap_or((text, DEFAULT_SUITE));
-    let known = embedded_peers();
     if !known.contains(&name) {
         let meant = did_you_mean(name, known.iter().copied());
         return Err(Failure::WrongUse(format!("no peer is named `{name}`{meant} (`ftpspec peers` lists them)")));
@@ -96,30 +103,31 @@ async fn list(console: &Console) -> Result<Exit, Failure> {
             let words: Vec<_> = provides.iter().map(|capability| capability.word()).collect();
             console.print(&format!("  {name:20}{}\n", words.join(", ")))?;
         }
-        let mut images = Vec::new();
-        for suite in SUITES {
-            match has_image(&PeerImage::built_here(peer, suite)).await {
-                Ok(true) => images.push(suite.to_owned()),
-                Ok(false) => {}
-                Err(error) => {
-                    images = vec![format!("unknown: {error}")];
-                    break;
-                }
-            }
-        }
-        let images = match images.is_empty() {
-            true => format!("none; ftpspec peers build {peer}"),
-            false => images.join(", "),
-        };
-        console.print(&format!("  {:20}{images}\n", "images"))?;
+        console.print(&format!("  {:20}{}\n", "images", images(peer).await))?;
     }
+    let clients: Vec<_> = DescribedClient::names().collect();
+    console.print(&format!("clients\n  {:20}{}\n", "peer:NAME@SUITE", clients.join(", ")))?;
+    console.print(&format!("  {:20}{}\n", "images", images("clients").await))?;
     Ok(Exit::Green)
+}
+
+/// The suites on which an image has been built.
+async fn images(name: &str) -> String {
+    let mut built = Vec::new();
+    for suite in SUITES {
+        match has_image(&PeerImage::built_here(name, suite)).await {
+            Ok(true) => built.push(suite),
+            Ok(false) => {}
+            Err(error) => return format!("unknown: {error}"),
+        }
+    }
+    if built.is_empty() { format!("none; ftpspec peers build {name}") } else { built.join(", ") }
 }
 
 async fn build_images(peer: Option<&str>, console: &Console) -> Result<Exit, Failure> {
     let wanted = match peer {
-        Some(peer) => vec![name_and_suite(peer)?],
-        None => embedded_peers().iter().map(|peer| ((*peer).to_owned(), DEFAULT_SUITE.to_owned())).collect(),
+        Some(peer) => vec![one_of(&embedded_images(), peer)?],
+        None => embedded_images().iter().map(|peer| ((*peer).to_owned(), DEFAULT_SUITE.to_owned())).collect(),
     };
     for (peer, suite) in wanted {
         console.print(&format!("building {peer} on {suite}\n"))?;

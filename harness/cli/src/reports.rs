@@ -124,7 +124,7 @@ impl<'a> Reports<'a> {
 }
 
 /// An error, and what it comes from.
-fn with_causes(error: &dyn Error) -> String {
+pub fn with_causes(error: &dyn Error) -> String {
     let mut text = format!("failed to {error}");
     let mut source = error.source();
     while let Some(cause) = source {

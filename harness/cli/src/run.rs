@@ -214,6 +214,7 @@ async fn leave_nothing(subject: &Subject) {
     let contained = match subject {
         Subject::Container { .. } => true,
         Subject::Described { description, .. } => matches!(description.start, Start::Container { .. }),
+        Subject::Client(client) => client.description.container.is_some(),
         _ => false,
     };
     if contained {
@@ -239,5 +240,6 @@ Examples:
   ftpspec run --server ftps://me@10.0.0.7 --ca-file their-ca.pem --json results.json
   ftpspec run --target partner.yaml --allow read
   ftpspec run --client peer:curl
+  ftpspec run --client peer:curl@bookworm
 
 The password is never sent on an unprotected connection, nor to a certificate that was not verified.";

@@ -30,7 +30,8 @@ pub fn execute(options: &Options, console: &Console) -> Result<Exit, Failure> {
             serde_json::to_string_pretty(&ftpspec_scenario::schema(kind)).map_err(Failure::surroundings)? + "\n"
         }
         None => {
-            let file = ftpspec_data::file("reports/schema/results.schema.json").expect("the build embeds it");
+            let path = format!("reports/schema/{kind}.schema.json");
+            let file = ftpspec_data::file(&path).expect("the build embeds it");
             String::from_utf8_lossy(file.octets).into_owned()
         }
     };
@@ -39,5 +40,8 @@ pub fn execute(options: &Options, console: &Console) -> Result<Exit, Failure> {
 }
 
 fn kinds() -> Vec<&'static str> {
-    SchemaKind::ALL.iter().map(|kind| kind.word()).chain(["results"]).collect()
+    SchemaKind::ALL.iter().map(|kind| kind.word()).chain(WRITTEN).collect()
 }
+
+/// What we write ourselves.
+const WRITTEN: [&str; 2] = ["results", "selftest"];

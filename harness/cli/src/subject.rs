@@ -31,9 +31,10 @@ pub struct SubjectOptions {
     /// (`ftpspec schema target`)
     #[arg(long, value_name = "FILE", group = "endpoint", conflicts_with = "defect")]
     target: Option<PathBuf>,
-    /// The client under test: peer:NAME (curl, python-ftplib, reference), or a FILE that describes a client
-    /// (`ftpspec schema client`): its command line for each thing that it is asked for
-    #[arg(long, value_name = "peer:NAME|FILE", conflicts_with_all = ["server", "target", "defect"])]
+    /// The client under test: peer:NAME as it is installed here (curl, lftp, openssl, python-ftplib; reference is
+    /// embedded), peer:NAME@SUITE in a container of that Debian suite, or a FILE that describes a client and its command
+    /// lines (`ftpspec schema client`)
+    #[arg(long, value_name = "peer:NAME[@SUITE]|FILE", conflicts_with_all = ["server", "target", "defect"])]
     client: Option<String>,
     /// The environment variable that holds the password
     #[arg(long, value_name = "VAR", requires = "server", conflicts_with_all = ["password_file", "target"])]
@@ -78,15 +79,18 @@ pub struct Chosen {
 }
 
 /// How many variants a peer of ours is given at once at least.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 
 impl Chosen {
     /// A peer of ours may be treated as roughly as scenarios like.
     fn of_ours(subject: Subject) -> Self {
-        // Most of a variant's time is waiting.
-        let jobs = std::thread::available_parallelism().map_or(1, usize::from).max(AT_ONCE);
-        Self { subject, allow: Effects::Intrusive, jobs, baseline: None }
+        Self { subject, allow: Effects::Intrusive, jobs: jobs_of_ours(), baseline: None }
     }
+}
+
+/// How many variants a peer of ours is given at once, if nothing is said: most of a variant's time is waiting.
+pub fn jobs_of_ours() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).max(AT_ONCE)
 }
 
 impl SubjectOptions {

@@ -4,12 +4,14 @@
 mod markdown;
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use markdown::{Block, blocks, run, run_all, shows};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 const PAGE: &str = include_str!("../../../README.md");
@@ -49,7 +51,8 @@ fn every_other_command_ends_as_the_page_says_and_shows_what_it_shows() {
     for block in blocks(PAGE) {
         match block.mark.as_str() {
             "main command" | "test command" | "needs containers" | "needs a server" | "needs a partner"
-            | "builds the server" | "starts the server" | "shows the finding" => {}
+            | "needs a client" | "builds the server" | "starts the server" | "shows the finding" | "serves"
+            | "shows the session" => {}
             "shows" => shows(&block, &output),
             _ if !block.commands().is_empty() => output = run_all(folder.path(), &block, &[]),
             _ => {}
@@ -92,12 +95,46 @@ fn the_command_for_a_server_of_ones_own_is_understood_and_finds_none_here() {
     let block = marked("needs a server");
     let command = only_command(&block);
     assert!(command.contains(PAGE_PORT), "{command}");
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-    let port = listener.local_addr().expect("it listens").port();
-    drop(listener);
-    let command = command.replace(PAGE_PORT, &format!(":{port}"));
+    let command = command.replace(PAGE_PORT, &format!(":{}", free_port()));
     let output = run(folder.path(), &command, &[("FTP_PASSWORD", "secret")]);
     assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_server_on_its_own_lies_to_a_client_and_shows_the_session() {
+    let folder = checkout();
+    let command = only_command(&marked("serves"));
+    assert!(command.ends_with(&format!("--port {}", &PAGE_PORT[1..])), "{command}");
+    let port = free_port().to_string();
+    let mut words = command.split_whitespace().map(|word| if word == &PAGE_PORT[1..] { port.as_str() } else { word });
+    assert_eq!(words.next(), Some("ftpspec"));
+    let mut server = Command::new(env!("CARGO_BIN_EXE_ftpspec"));
+    let mut server = server.args(words).stdout(Stdio::piped()).spawn().expect("it was built");
+    let mut said = BufReader::new(server.stdout.take().expect("it is piped"));
+    let mut head = String::new();
+    while !head.contains("  lftp ") {
+        assert_ne!(said.read_line(&mut head).expect("it is text"), 0, "{head}");
+    }
+    let told = |label: &str| {
+        let line = head.lines().find_map(|line| line.trim().strip_prefix(label));
+        line.expect("the head tells it").trim().to_owned()
+    };
+    let client = format!(
+        "ftpspec run server/data/retr-close-notify@engine=rustls,version=1.3,transfer=LIST --server \
+         ftp://ftpspec@localhost:{port} --connect-to 127.0.0.1:{port} --ca-file {} --password-env SERVED",
+        told("trust")
+    );
+    let met = run(folder.path(), &client, &[("SERVED", &told("password"))]);
+    assert_eq!(met.status.code(), Some(1), "{}", String::from_utf8_lossy(&met.stdout));
+    kill_process(Pid::from_child(&server), Signal::INT).expect("it runs");
+    let mut shown = String::new();
+    said.read_to_string(&mut shown).expect("it is text");
+    assert!(server.wait().expect("it ends").success());
+    // Which session it was is the client's choice.
+    let without_number =
+        |text: &str| text.lines().map(|line| line.get(3..).unwrap_or_default()).collect::<Vec<_>>().join("\n");
+    let block = marked("shows the session");
+    shows(&Block { text: without_number(&block.text), ..block }, &without_number(&shown));
 }
 
 #[test]
@@ -115,6 +152,22 @@ fn the_file_that_describes_a_partner_is_right_and_its_host_is_found_nowhere() {
         .map(|command| run(folder.path(), command, &[("ACME_PASSWORD", "secret")]).status.code())
         .collect();
     assert_eq!(statuses, [Some(0), Some(3)], "{commands:?}");
+}
+
+#[test]
+fn the_file_that_describes_a_client_is_right_and_plays_where_its_program_is_installed() {
+    let folder = checkout();
+    let file = blocks(PAGE).into_iter().find(|block| block.file == "my-client.yaml").expect("the page shows the file");
+    fs::write(folder.path().join(&file.file), file.text).expect("it can be written");
+    let block = marked("needs a client");
+    let commands = block.commands();
+    let (lint, play) = commands.split_first().expect("it has two commands");
+    assert_eq!(run(folder.path(), lint, &[]).status.code(), Some(0));
+    if !succeeds("curl", &["--version"]) {
+        println!("skipped: no curl here");
+        return;
+    }
+    run_all(folder.path(), &Block { text: play.join("\n"), ..block }, &[]);
 }
 
 #[test]
@@ -161,6 +214,12 @@ fn marked(mark: &str) -> Block {
     let block = found.next().unwrap_or_else(|| panic!("README.md has a block below <!-- {mark} -->"));
     assert!(found.next().is_none(), "only one block is <!-- {mark} -->");
     block
+}
+
+/// A port that nobody listens on.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    listener.local_addr().expect("it listens").port()
 }
 
 fn only_command(block: &Block) -> String {

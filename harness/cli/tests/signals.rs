@@ -96,6 +96,92 @@ fn whoever_asks_again_does_not_wait_for_a_polite_end() {
     assert_eq!(run.ended().0.code(), Some(130));
 }
 
+/// What a client has started goes with the run, though it has made itself a session of its own.
+#[rstest]
+#[case(Signal::INT, 130)]
+#[case(Signal::TERM, 143)]
+fn a_run_that_is_ended_while_a_client_is_at_work_leaves_nothing_of_that(#[case] signal: Signal, #[case] code: i32) {
+    let client = WildClient::describe("");
+    let run = client.at_work();
+    let (status, folder) = run.ended_by(signal);
+    assert_eq!(status.code(), Some(code));
+    assert_eq!(client.alive(), Vec::<String>::new());
+    assert!(results(&folder).unwrap().interrupted.is_some());
+}
+
+#[test]
+fn what_a_client_of_a_killed_run_has_left_is_ended_by_the_next_run() {
+    let client = WildClient::describe("");
+    let (status, _) = client.at_work().ended_by(Signal::KILL);
+    assert_eq!(status.signal(), Some(Signal::KILL.as_raw()));
+    // Who asks for nothing has its client started all the same.
+    let next = WildClient::describe("");
+    let (status, _) = next.at_work().ended_by(Signal::INT);
+    assert_eq!(status.code(), Some(130));
+    assert_eq!(client.alive(), Vec::<String>::new());
+}
+
+/// A client that leaves a daemon behind, heeds no signal that can be ignored, and never ends.
+struct WildClient {
+    folder: TempDir,
+    /// What stands in the command line of each of its processes, and in no other.
+    word: String,
+}
+
+impl WildClient {
+    fn describe(place: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let word = format!("ftpspec-wild-client-{:016x}", RandomState::new().build_hasher().finish());
+        let script = format!(
+            "trap '' TERM INT HUP\nsetsid sh -c 'while :; do sleep 1; done' {word} &\nwhile :; do sleep 1; done\n"
+        );
+        fs::write(folder.path().join("client.sh"), script).unwrap();
+        let description = format!(
+            "title: a wild client\n{place}common: [sh, \"${{here}}/client.sh\", {word}]\nactions: {{login: []}}\n\
+             demands: {{control: TLS}}\n"
+        );
+        fs::write(folder.path().join("client.yaml"), description).unwrap();
+        Self { folder, word }
+    }
+
+    /// A run in which it is asked for something, and its daemon is up.
+    fn at_work(&self) -> Run {
+        let description = self.folder.path().join("client.yaml");
+        let run = Run::start(&[
+            "client/auth/tls-handshake@engine=rustls,version=1.3",
+            "--client",
+            &description.to_string_lossy(),
+        ]);
+        let began = Instant::now();
+        while !self.processes().iter().any(|line| line.contains("while")) {
+            assert!(began.elapsed() < PATIENCE, "it does not begin");
+            thread::yield_now();
+        }
+        run
+    }
+
+    /// What is left of it; what cannot be ignored takes a moment all the same.
+    fn alive(&self) -> Vec<String> {
+        let began = Instant::now();
+        loop {
+            let found = self.processes();
+            if found.is_empty() || began.elapsed() > SOON {
+                return found;
+            }
+            thread::yield_now();
+        }
+    }
+
+    /// Its processes, wherever they run.
+    fn processes(&self) -> Vec<String> {
+        let lines = fs::read_dir("/proc").unwrap().flatten();
+        let lines = lines.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+        let lines = lines.map(|line| String::from_utf8_lossy(&line).into_owned());
+        // The engine's program, which starts it, is none of it.
+        lines.filter(|line| line.contains(&self.word) && line.starts_with("sh\0")).collect()
+    }
+}
+
 fn knows_nothing(mut stream: TcpStream) {
     let lines = BufReader::new(stream.try_clone().unwrap()).lines();
     _ = stream.write_all(b"220 Here\r\n");
@@ -113,7 +199,7 @@ mod containers {
 
     #[test]
     fn a_terminated_run_leaves_no_container() {
-        if !have_vsftpd() {
+        if !have("vsftpd") {
             return;
         }
         for moment in moments().into_iter().step_by(4) {
@@ -129,7 +215,7 @@ mod containers {
 
     #[test]
     fn what_a_killed_run_leaves_is_swept_at_the_next_start() {
-        if !have_vsftpd() {
+        if !have("vsftpd") {
             return;
         }
         let run = Run::start(&["server/data", "--server", "peer:vsftpd"]);
@@ -145,14 +231,35 @@ mod containers {
         assert_eq!(of_process(id), 0);
     }
 
+    #[rstest]
+    #[case(Signal::INT)]
+    #[case(Signal::TERM)]
+    // Nobody is there to remove the container: it ends because nobody is there.
+    #[case(Signal::KILL)]
+    fn a_run_that_is_ended_while_a_client_is_at_work_leaves_neither_it_nor_its_container(#[case] signal: Signal) {
+        if !have("clients") {
+            return;
+        }
+        let client = WildClient::describe(&format!("container: localhost/ftpspec-clients:{DEFAULT_SUITE}\n"));
+        let run = client.at_work();
+        let id = run.child.id();
+        assert_eq!(of_process(id), 1);
+        run.ended_by(signal);
+        assert_eq!(client.alive(), Vec::<String>::new());
+        let began = Instant::now();
+        while of_process(id) > 0 {
+            assert!(signal == Signal::KILL && began.elapsed() < SOON, "its container is left");
+        }
+    }
+
     fn of_process(id: u32) -> usize {
         runtime().block_on(found()).unwrap().iter().filter(|peer| peer.process == Some(id)).count()
     }
 
     /// Where no engine answers, or the image was not built, these tests pass without a look, unless
     /// `FTPSPEC_REQUIRE_CONTAINERS=1` says that there must be one.
-    fn have_vsftpd() -> bool {
-        let there = runtime().block_on(has_image(&PeerImage::built_here("vsftpd", DEFAULT_SUITE)));
+    fn have(image: &str) -> bool {
+        let there = runtime().block_on(has_image(&PeerImage::built_here(image, DEFAULT_SUITE)));
         let required = std::env::var_os("FTPSPEC_REQUIRE_CONTAINERS").is_some_and(|value| value == "1");
         assert!(!required || matches!(there, Ok(true)), "{there:?}");
         matches!(there, Ok(true))

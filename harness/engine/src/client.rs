@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
-use ftpspec_peers::clients::{ClientProgram, Errand, How, Outcome, ReferenceClient};
-use ftpspec_peers::reference::{ReferenceServer, ReferenceSettings};
+use ftpspec_net::Limits;
+use ftpspec_peers::Family;
+use ftpspec_peers::clients::{ClientProgram, Errand, How, Outcome, ReferenceClient, Workplace};
+use ftpspec_peers::reference::{Fired, ReferenceServer, ReferenceSettings, SessionLogs};
 use ftpspec_results::Verdict;
-use ftpspec_scenario::model::{ClientRequest, Defect, Demand, Expectation, Role, Source, Variant};
+use ftpspec_scenario::model::{Capability, ClientRequest, Defect, Demand, Expectation, Role, Source, Variant};
 use ftpspec_scenario::settings::ServerSettings;
 use ftpspec_scenario::{ClientDescription, load_client_description};
 use ftpspec_tls::{Engine, Version};
@@ -45,18 +47,20 @@ impl DescribedClient {
         Self { description: Arc::new(description), here: Here::Folder(folder) }
     }
 
-    /// A client whose description is part of this program; none if there is none of that name.
+    /// A client whose description is part of this program; none if there is none of that name. With a Debian suite it is
+    /// the one that the image `clients` of that suite holds, else the one that is installed.
     ///
     /// # Errors
     /// If the scripts beside it cannot be written out.
     ///
     /// # Panics
     /// If an embedded description cannot be read, which a test does.
-    pub fn embedded(name: &str) -> io::Result<Option<Self>> {
+    pub fn embedded(name: &str, suite: Option<&str>) -> io::Result<Option<Self>> {
         let Some(file) = ftpspec_data::file(&format!("{CLIENTS}{name}.yaml")) else { return Ok(None) };
         let text = String::from_utf8_lossy(file.octets).into_owned();
         let source = Arc::new(Source { name: file.path.to_owned(), text });
-        let description = load_client_description(&source).expect("a test reads it");
+        let mut description = load_client_description(&source).expect("a test reads it");
+        description.container = suite.map(|suite| format!("{IMAGE}:{suite}"));
         let folder = tempfile::Builder::new().prefix("ftpspec-clients-").tempdir()?;
         for file in ftpspec_data::below(CLIENTS) {
             let name = file.path.strip_prefix(CLIENTS).expect("it lies below");
@@ -70,21 +74,28 @@ impl DescribedClient {
         ftpspec_data::below(CLIENTS).filter_map(|file| file.path.strip_prefix(CLIENTS)?.strip_suffix(".yaml"))
     }
 
-    /// Finds its program, and asks it for its version.
-    pub(crate) async fn ready(&self, certificates: &Path) -> Result<Option<String>, Trouble> {
-        let program = self.program(certificates, Duration::ZERO);
-        let asked = tokio::task::spawn_blocking(move || program.is_there().map(|()| program.version())).await;
+    /// Makes the place ready in which it runs, finds its program there, and asks it for its version.
+    pub(crate) async fn ready(&self, certificates: &Path) -> Result<ReadyClient, Trouble> {
         let title = &self.description.title;
-        asked.map_err(|error| Trouble::new(title, &error))?.map_err(|error| Trouble::new(title, &error))
-    }
-
-    fn program(&self, certificates: &Path, limit: Duration) -> ClientProgram {
-        ClientProgram {
+        let made = match &self.description.container {
+            None => Workplace::here(),
+            Some(image) => {
+                is_built(image).await.map_err(|error| Trouble::new(title, &*error))?;
+                Workplace::in_containers(image, &[&self.here(), certificates])
+            }
+        };
+        let program = ClientProgram {
             description: (*self.description).clone(),
             here: self.here(),
             certificates: certificates.to_owned(),
-            limit,
-        }
+            limit: Duration::ZERO,
+            place: Arc::new(made.map_err(|error| Trouble::new(title, &error))?),
+        };
+        let asked =
+            tokio::task::spawn_blocking(move || program.is_there().map(|()| (program.version(), program))).await;
+        let asked = asked.map_err(|error| Trouble::new(title, &error))?;
+        let (version, program) = asked.map_err(|error| Trouble::new(title, &error))?;
+        Ok(ReadyClient { program, version })
     }
 
     fn here(&self) -> PathBuf {
@@ -95,32 +106,84 @@ impl DescribedClient {
     }
 }
 
+/// A client that can be asked.
+pub(crate) struct ReadyClient {
+    program: ClientProgram,
+    /// What it says of its version.
+    pub(crate) version: Option<String>,
+}
+
+impl ReadyClient {
+    fn description(&self) -> &ClientDescription {
+        &self.program.description
+    }
+}
+
+/// Looks whether an image is there; what dead runs have left running is ended before.
+#[cfg(feature = "containers")]
+async fn is_built(image: &str) -> Result<(), Box<dyn std::error::Error>> {
+    use ftpspec_peers::containers::{ContainerError, PeerImage, has_image, sweep};
+
+    let image: PeerImage = image.parse()?;
+    if !has_image(&image).await? {
+        return Err(Box::new(ContainerError::NoImage { image }));
+    }
+    sweep().await?;
+    Ok(())
+}
+
+#[cfg(not(feature = "containers"))]
+async fn is_built(_: &str) -> Result<(), Box<dyn std::error::Error>> {
+    Err("this ftpspec was built without containers".into())
+}
+
+/// What came of asking a client, besides its log.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    /// How often a rule of the scenario has fired.
+    pub(crate) rules_fired: usize,
+    /// How often each rule of the reference client's defect has fired.
+    pub(crate) lies_told: Vec<usize>,
+}
+
+/// How long our own client waits for a server in the same process, where a scenario leaves it waiting.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The same, where scenarios pause for two seconds before they go on: longer than a server waits for a client that is
+/// known to lie, so that who gives up first is no chance.
+const LONG_PATIENCE: Duration = Duration::from_secs(4);
+
 /// Where embedded descriptions of clients lie.
 const CLIENTS: &str = "fixtures/clients/";
+
+/// The image with all embedded clients in it.
+const IMAGE: &str = "localhost/ftpspec-clients";
 
 impl Stage {
     /// Why a client scenario is not played with this subject; what is said is a verdict and its reason.
     pub(crate) fn client_obstacle(&self, variant: &Variant) -> Option<(Verdict, String)> {
-        let (request, description) = (variant.client.as_ref()?, self.host.client()?);
         let skip = |reason: String| Some((Verdict::Skip, reason));
-        if !description.description.actions.contains_key(&request.action) {
+        if variant.needs.contains(&Capability::Pasv) && self.host.family == Family::V6 {
+            return skip("capability: PASV and PORT have no form for IPv6 addresses".to_owned());
+        }
+        let (request, description) = (variant.client.as_ref()?, self.host.client()?.description());
+        if !description.actions.contains_key(&request.action) {
             return skip(format!("capability: the client has no way to do `{}`", request.action));
         }
-        if request.demands_tls && !description.description.demands_tls() {
+        if request.demands_tls.is_some_and(|demand| !description.demands_tls(demand)) {
             return skip("capability: the client cannot be told to insist on TLS".to_owned());
         }
         None
     }
 
-    /// Makes our server ready, asks the client, and logs what comes of it; the number says how often a rule of the
-    /// scenario has fired. None, if `stop` came first.
+    /// Makes our server ready, asks the client, and logs what comes of it. None, if `stop` came first.
     pub(crate) async fn ask_client(
         &self,
         variant: &Variant,
         request: &ClientRequest,
         log: &Arc<Log>,
         stop: impl Future<Output = ()>,
-    ) -> Option<usize> {
+    ) -> Option<Asked> {
         log.redact(&self.host.password());
         log.call(USER, "{user}");
         let ours = engine(variant).unwrap_or(Engine::Openssl);
@@ -128,28 +191,31 @@ impl Stage {
             Ok(server) => server,
             Err(text) => {
                 log.push(None, By::Us, What::Trouble { text });
-                return Some(0);
+                return Some(Asked::default());
             }
         };
         let errand = Errand {
             action: request.action.clone(),
             files: request.files.clone(),
-            port: server.address().port(),
+            address: server.address(),
             user: USER.to_owned(),
             password: self.host.password(),
         };
         log.push(None, By::Us, What::Asked { action: errand.action.clone(), files: errand.files.clone() });
         let began = Instant::now();
-        let outcome = self.send_client(&server, errand, ours.other(), stop).await?;
+        let lied = Fired::of(self.client_defect().map_or(&[][..], |defect| &defect.script.rules));
+        let outcome = self.send_client(&server, errand, ours.other(), &lied, stop).await?;
+        // The wait for our own server is none of the client's time.
+        let after = began.elapsed();
         match outcome {
             Ok(outcome) => {
                 // What it sent before it ended is still on its way.
                 _ = tokio::time::timeout(self.limits.data, server.is_left()).await;
-                tell(log, outcome, began.elapsed());
+                tell(log, outcome, after);
             }
             Err(text) => log.push(None, By::Us, What::Trouble { text }),
         }
-        Some(server.fired())
+        Some(Asked { rules_fired: server.fired(), lies_told: lied.each() })
     }
 
     fn server_for(&self, variant: &Variant, engine: Engine, log: &Arc<Log>) -> Result<ReferenceServer, String> {
@@ -173,7 +239,7 @@ impl Stage {
             password: self.host.password(),
             pki: Arc::clone(&self.host.pki),
             limits: self.limits,
-            log: Some((Arc::clone(log), Arc::clone(&self.host.names))),
+            log: Some(SessionLogs::Common(Arc::clone(log), Arc::clone(&self.host.names))),
         })
         .map_err(|error| format!("the reference server: {error}"))
     }
@@ -183,6 +249,7 @@ impl Stage {
         server: &ReferenceServer,
         errand: Errand,
         engine: Engine,
+        lied: &Fired,
         stop: impl Future<Output = ()>,
     ) -> Option<Result<Outcome, String>> {
         let limit = self.limits.client;
@@ -194,7 +261,15 @@ impl Stage {
                     version: None::<Version>,
                     pki: Arc::clone(&self.host.pki),
                     defect: self.client_defect().map(|defect| defect.script.clone()).unwrap_or_default(),
-                    limits: self.limits,
+                    fired: lied.clone(),
+                    limits: Limits {
+                        connect: self.limits.connect.min(PATIENCE),
+                        clear: self.limits.clear.min(PATIENCE),
+                        handshake: self.limits.handshake.min(LONG_PATIENCE),
+                        reply: LONG_PATIENCE,
+                        data: LONG_PATIENCE,
+                        ..self.limits
+                    },
                 };
                 tokio::select! {
                     run = tokio::time::timeout(limit, client.run(&errand)) => Some(run.unwrap_or_else(|_| Ok(hung()))),
@@ -202,7 +277,7 @@ impl Stage {
                 }
             }
             Some(client) => {
-                let program = client.program(self.host.pki.dir(), limit);
+                let program = ClientProgram { limit, ..client.program.clone() };
                 let ends = Arc::new(AtomicBool::new(false));
                 let end = Arc::clone(&ends);
                 let mut running = tokio::task::spawn_blocking(move || program.run(&errand, &end));

@@ -26,7 +26,7 @@ pub fn diagnose<'a>(events: &[Event], diagnoses: &'a [Diagnosis]) -> Vec<Told<'a
     let mut told: Vec<_> = diagnoses
         .iter()
         .filter_map(|diagnosis| {
-            let found = find(&diagnosis.when, events, 0, &unasked)?;
+            let found = find(&diagnosis.when, events, &unasked)?;
             Some(Told { diagnosis, events: found })
         })
         .collect();
@@ -37,27 +37,48 @@ pub fn diagnose<'a>(events: &[Event], diagnoses: &'a [Diagnosis]) -> Vec<Told<'a
     told
 }
 
-/// The events that tell a `when`, from `from` on.
-fn find(when: &[When], events: &[Event], from: usize, unasked: &[usize]) -> Option<Vec<usize>> {
-    let absent = when.iter().take_while(|when| when.absent).count();
-    let (absent, rest) = when.split_at(absent);
-    let broken = |event: &Event| absent.iter().any(|when| matches(&when.pattern, event, None, None, unasked));
-    let Some((first, rest)) = rest.split_first() else {
-        // Nothing more may follow that must not.
-        return (!events[from..].iter().any(broken)).then(Vec::new);
-    };
-    for (at, event) in events.iter().enumerate().skip(from) {
-        if matches(&first.pattern, event, None, None, unasked)
-            && let Some(mut found) = find(rest, events, at + 1, unasked)
-        {
-            found.insert(0, at);
-            return Some(found);
+/// The events that tell a `when`: each as early as the rest allows. The last condition is looked at first, and each at
+/// every event once: no choice is tried twice, for a client may have filled the log with thousands of tries.
+fn find(when: &[When], events: &[Event], unasked: &[usize]) -> Option<Vec<usize>> {
+    let tells = |when: &When, event: &Event| matches(&when.pattern, event, None, None, unasked);
+    // For each step, by the event from which it is looked for: where it stands, if all behind it stand too.
+    let mut places: Vec<Vec<Option<usize>>> = Vec::new();
+    for (absent, first) in steps(when).into_iter().rev() {
+        // Behind the last event nothing stands any more, which is all that a step of absences alone asks for.
+        let mut place = vec![first.is_none().then_some(events.len()); events.len() + 1];
+        for (at, event) in events.iter().enumerate().rev() {
+            let behind = places.last().is_some_and(|behind| behind[at + 1].is_some());
+            place[at] = if behind && first.is_some_and(|first| tells(first, event)) {
+                Some(at)
+            } else if absent.iter().any(|when| tells(when, event)) {
+                None
+            } else {
+                place[at + 1]
+            };
         }
-        if broken(event) {
-            return None;
-        }
+        places.push(place);
     }
-    None
+    let mut found = Vec::new();
+    for place in places.iter().rev() {
+        let at = place[found.last().map_or(0, |last| last + 1)]?;
+        found.extend((at < events.len()).then_some(at));
+    }
+    Some(found)
+}
+
+/// What must stand in the log, each behind what must not stand before it; the last has nothing but absences.
+fn steps(when: &[When]) -> Vec<(&[When], Option<&When>)> {
+    let mut steps: Vec<_> = when
+        .split_inclusive(|when| !when.absent)
+        .map(|step| match step.split_last() {
+            Some((first, absent)) if !first.absent => (absent, Some(first)),
+            _ => (step, None),
+        })
+        .collect();
+    if steps.last().is_none_or(|(_, first)| first.is_some()) {
+        steps.push((&[], None));
+    }
+    steps
 }
 
 /// The text of a diagnosis, with what was seen filled in.
@@ -101,14 +122,15 @@ fn values(told: &Told<'_>, events: &[Event], subject: &str) -> BTreeMap<String, 
             (What::Plaintext { octets, .. }, By::Peer) => {
                 values.entry("plaintext".to_owned()).or_insert_with(|| escaped(&octets[..octets.len().min(QUOTED)]));
             }
-            (What::ClientHello { summary }, By::Us) => {
+            (What::ClientHello { summary, .. }, By::Us) => {
                 values.entry("client-hello".to_owned()).or_insert_with(|| summary.clone());
             }
-            (What::Reply { reply, .. }, By::Peer) => {
+            // Replies and commands have one side each: which of them is ours depends on who is under test.
+            (What::Reply { reply, .. }, _) => {
                 let line = reply.lines.last().map(|line| escaped(&line[..line.len().min(QUOTED)]));
                 values.insert("reply".to_owned(), line.unwrap_or_default());
             }
-            (What::Command { line, .. }, By::Us) => _ = values.insert("command".to_owned(), line.clone()),
+            (What::Command { line, .. }, _) => _ = values.insert("command".to_owned(), line.clone()),
             (What::Content { count, .. }, By::Peer) => _ = values.insert("octets".to_owned(), count.to_string()),
             (What::Alert { description, .. }, _) => {
                 values.insert("alert".to_owned(), alert_name(*description).to_owned());
@@ -144,5 +166,62 @@ pub fn at_fault(fault: AtFault) -> ftpspec_results::AtFault {
         AtFault::Path => ftpspec_results::AtFault::Path,
         AtFault::Configuration => ftpspec_results::AtFault::Configuration,
         AtFault::Harness => ftpspec_results::AtFault::Harness,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use ftpspec_scenario::load_diagnosis;
+    use ftpspec_scenario::model::Source;
+    use ftpspec_transcript::Log;
+
+    use super::*;
+
+    /// A diagnosis of commands in this order; those in capitals must stand, the others must not.
+    fn when(verbs: &str) -> Vec<When> {
+        let conditions: Vec<_> = verbs
+            .chars()
+            .map(|verb| match verb {
+                'a'..='z' => format!("{{not: {{command: {{is: {}}}}}}}", verb.to_ascii_uppercase()),
+                _ => format!("{{command: {{is: {verb}}}}}"),
+            })
+            .collect();
+        let conditions = conditions.join(", ");
+        let text = format!("title: x\nwhen: [{conditions}]\nat-fault: subject\nsay: x\nclauses: [rfc959#4.1]\n");
+        load_diagnosis(&Arc::new(Source { name: "x.yaml".to_owned(), text })).unwrap().when
+    }
+
+    fn log(verbs: &str) -> Vec<Event> {
+        let log = Log::new(Instant::now());
+        for verb in verbs.chars().map(String::from) {
+            log.push(None, By::Us, What::Command { line: verb.clone(), verb, protected: true });
+        }
+        log.events()
+    }
+
+    #[test]
+    fn each_event_is_found_as_early_as_the_rest_allows() {
+        let found = |verbs, events| find(&when(verbs), &log(events), &[]);
+        assert_eq!(found("AB", "XAXAXBB"), Some(vec![1, 5]));
+        assert_eq!(found("AcB", "ACAB"), Some(vec![2, 3]), "the first A has a C behind it");
+        assert_eq!(found("AcB", "ACBACB"), None);
+        assert_eq!(found("Ac", "ACAB"), Some(vec![2]), "to the end");
+        assert_eq!(found("Ac", "AC"), None);
+        assert_eq!(found("cA", "BAC"), Some(vec![1]));
+        assert_eq!(found("cA", "CA"), None);
+        assert_eq!(found("aA", "BA"), Some(vec![1]), "what must not stand before it may be itself");
+        assert_eq!(found("aAaB", "AAB"), Some(vec![0, 2]).filter(|_| false), "an A stands before the B");
+        assert_eq!(found("ab", "CC"), Some(vec![]));
+        assert_eq!(found("ab", "CB"), None);
+        assert_eq!(found("A", ""), None);
+    }
+
+    #[test]
+    fn thousands_of_tries_that_come_to_nothing_are_looked_at_once() {
+        let tries = log(&"AB".repeat(5_000));
+        assert_eq!(find(&when("ABABABAC"), &tries, &[]), None);
     }
 }

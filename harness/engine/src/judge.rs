@@ -5,7 +5,7 @@ use ftpspec_play::CONTROL;
 use ftpspec_play::fixture::{FIXTURES, content};
 use ftpspec_play::pattern::{is_called, matches};
 use ftpspec_results::Verdict;
-use ftpspec_scenario::model::{ClientOutcome, Demand, Leaf, Level, Pattern, Variant};
+use ftpspec_scenario::model::{ClientOutcome, Demand, Expectation, FilesDue, Leaf, Level, Pattern, Row, Variant, Why};
 use ftpspec_transcript::{By, Event, Place, What, unasked_replies};
 use ftpspec_wire::{escaped, hex_head};
 use sha2::{Digest as _, Sha256};
@@ -32,6 +32,8 @@ pub struct Finding {
     pub seq: usize,
     /// Where the demand stands in the scenario; none for what is always demanded.
     pub place: Option<Place>,
+    /// The word of the demand, if it is one on the whole conversation.
+    pub demand: Option<&'static str>,
     /// What was due.
     pub due: String,
     /// What came.
@@ -52,6 +54,7 @@ pub fn judge(events: &[Event], variant: &Variant) -> Judgement {
                     verdict: Verdict::Error,
                     seq: event.seq,
                     place: None,
+                    demand: None,
                     due: "a harness that works".to_owned(),
                     came: text.clone(),
                 });
@@ -62,6 +65,7 @@ pub fn judge(events: &[Event], variant: &Variant) -> Judgement {
                 verdict: not_met(level),
                 seq: event.seq,
                 place: Some(*place),
+                demand: None,
                 due: due.clone(),
                 came: came.clone(),
             }),
@@ -87,7 +91,7 @@ pub fn judge(events: &[Event], variant: &Variant) -> Judgement {
                     reason.get_or_insert(typed);
                 }
                 let (due, came) = (text.clone(), last_words(events, event.seq));
-                findings.push(Finding { verdict, seq: event.seq, place: Some(*place), due, came });
+                findings.push(Finding { verdict, seq: event.seq, place: Some(*place), demand: None, due, came });
             }
             _ => {}
         }
@@ -96,6 +100,8 @@ pub fn judge(events: &[Event], variant: &Variant) -> Judgement {
     let concluded = events.iter().find(|event| concludes(event)).map_or(events.len(), |event| event.seq);
     findings.extend(always(&events[..concluded]));
     findings.extend(demands(events, variant));
+    notes.extend(recorded(events, variant));
+    notes.extend(followed(events, variant));
 
     let verdict = verdict_of(&findings);
     // What a prerequisite lacked is an unmet act too; the untestable speaks for both.
@@ -106,6 +112,20 @@ pub fn judge(events: &[Event], variant: &Variant) -> Judgement {
         reason = None;
     }
     Judgement { verdict, findings, notes, reason }
+}
+
+/// The log, and behind it the demands on the whole conversation that were not met: what a diagnosis looks at.
+#[must_use]
+pub fn with_findings(events: &[Event], judgement: &Judgement) -> Vec<Event> {
+    let mut all = events.to_vec();
+    let at = events.last().map(|event| event.at).unwrap_or_default();
+    for finding in &judgement.findings {
+        let (Some(act), Some(place)) = (finding.demand, finding.place) else { continue };
+        let (due, came) = (finding.due.clone(), finding.came.clone());
+        let what = What::Unmet { act, why: Why::Failed.word(), due, came, level: Level::Must.word(), place };
+        all.push(Event { seq: all.len(), at, connection: None, by: By::Us, polite: false, what });
+    }
+    all
 }
 
 /// Whether the script ends with this event before its last act.
@@ -154,6 +174,7 @@ fn always(events: &[Event]) -> Vec<Finding> {
         verdict: Verdict::Fail,
         seq: event.seq,
         place: None,
+        demand: None,
         due: due.to_owned(),
         came,
     };
@@ -179,7 +200,8 @@ fn demands(events: &[Event], variant: &Variant) -> Vec<Finding> {
         let place = expectation.place;
         let place = Some(Place { line: place.line, column: place.column, length: place.length });
         let mut found = |seq: usize, due: String, came: String| {
-            findings.push(Finding { verdict: not_met(level.word()), seq, place, due, came });
+            let demand = Some(expectation.demand.word());
+            findings.push(Finding { verdict: not_met(level.word()), seq, place, demand, due, came });
         };
         match &expectation.demand {
             Demand::Never(pattern) => {
@@ -218,7 +240,14 @@ fn demands(events: &[Event], variant: &Variant) -> Vec<Finding> {
                     found(seq, due, came);
                 }
             }
-            Demand::FilesIntact => {
+            Demand::Rows(rows) => {
+                if let Err(came) = row_of(events, rows) {
+                    let names = rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>().join(", ");
+                    found(events.len().saturating_sub(1), format!("one of the rows {names}"), came);
+                }
+            }
+            Demand::Files(FilesDue::IntactOrFailed) if ended(events) != Some("succeeded") => {}
+            Demand::Files(_) => {
                 for (seq, due, came) in not_intact(events, variant) {
                     found(seq, due, came);
                 }
@@ -246,7 +275,57 @@ fn otherwise(events: &[Event], due: &ClientOutcome) -> Option<(usize, String, St
             Some((seq, format!("the client reports failure within {limit:?}"), came()))
         }
         ClientOutcome::Fails { .. } => Some((seq, "the client reports failure".to_owned(), came())),
+        ClientOutcome::Ends if matches!(how, "succeeded" | "failed") => None,
+        ClientOutcome::Ends => Some((seq, "a client that ends of its own".to_owned(), came())),
     }
+}
+
+/// What a client did where either is right.
+fn recorded(events: &[Event], variant: &Variant) -> Option<String> {
+    let is_asked = variant.expect.iter().any(|it| it.demand == Demand::Client(ClientOutcome::Ends));
+    let how = is_asked.then(|| ended(events)).flatten()?;
+    match how {
+        "succeeded" => Some("the client reported success".to_owned()),
+        "failed" => Some("the client reported failure".to_owned()),
+        _ => None,
+    }
+}
+
+/// How the client under test ended.
+fn ended(events: &[Event]) -> Option<&'static str> {
+    events.iter().rev().find_map(|event| match &event.what {
+        What::Ended { how, .. } => Some(*how),
+        _ => None,
+    })
+}
+
+/// The rows of tables that the client has followed to its success.
+fn followed(events: &[Event], variant: &Variant) -> Vec<String> {
+    if ended(events) != Some("succeeded") {
+        return Vec::new();
+    }
+    let row = |expectation: &Expectation| match &expectation.demand {
+        Demand::Rows(rows) => row_of(events, rows).ok().map(|row| format!("the client's row of the table: {row}")),
+        _ => None,
+    };
+    variant.expect.iter().filter_map(row).collect()
+}
+
+/// The row that the client's commands are, of those that any row names; else these commands.
+fn row_of<'a>(events: &[Event], rows: &'a [Row]) -> Result<&'a str, String> {
+    let told = |verb: &str| rows.iter().flat_map(|row| row.commands.iter().flatten()).any(|due| due == verb);
+    let sent: Vec<_> = events
+        .iter()
+        .filter_map(|event| match &event.what {
+            What::Command { verb, .. } if event.by == By::Peer && told(verb) => Some(verb.as_str()),
+            _ => None,
+        })
+        .collect();
+    let is = |row: &&Row| {
+        row.commands.len() == sent.len()
+            && row.commands.iter().zip(&sent).all(|(due, verb)| due.iter().any(|due| due == verb))
+    };
+    rows.iter().find(is).map(|row| row.name.as_str()).ok_or_else(|| sent.join(" "))
 }
 
 /// The files of a request that did not arrive octet for octet.
@@ -288,6 +367,8 @@ fn told(event: &Event) -> String {
         What::Plaintext { octets, .. } => shown(octets),
         What::Reply { reply, .. } => escaped(&reply.octets()),
         What::Command { line, .. } => line.clone(),
+        What::Octets { count, protected: true } => format!("{count} octets in TLS"),
+        What::Octets { count, protected: false } => format!("{count} octets in the clear"),
         _ => "it came".to_owned(),
     }
 }
@@ -297,7 +378,7 @@ fn shown(octets: &[u8]) -> String {
     format!("{}   \"{}\"", hex_head(octets, 16), escaped(head))
 }
 
-/// The last reply before an event, for conclusions that a script draws from one.
+/// The last reply or command before an event, for conclusions that a script draws from one.
 fn last_words(events: &[Event], seq: usize) -> String {
     events[..seq]
         .iter()
@@ -305,6 +386,9 @@ fn last_words(events: &[Event], seq: usize) -> String {
         .find_map(|event| match (&event.what, &event.connection) {
             (What::Reply { reply, .. }, Some(name)) if event.by == By::Peer && is_called(name, CONTROL) => {
                 reply.lines.last().map(|line| escaped(line))
+            }
+            (What::Command { line, .. }, Some(name)) if event.by == By::Peer && is_called(name, CONTROL) => {
+                Some(line.clone())
             }
             (What::Unmet { came, .. }, _) => Some(came.clone()),
             _ => None,
@@ -318,7 +402,9 @@ const SHOWN: usize = 96;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ftpspec_scenario::model::Effects;
+    use std::time::Duration;
+
+    use ftpspec_scenario::model::{self as scenario, ClientRequest, Effects};
     use ftpspec_transcript::Log;
     use ftpspec_wire::{LooksLike, Reply};
     use std::sync::Arc;
@@ -380,5 +466,32 @@ mod tests {
         assert_eq!(verdict(vec![plaintext(false)]), Verdict::Pass);
         assert_eq!(verdict(vec![reply]), Verdict::Fail);
         assert_eq!(verdict(vec![unmet("must"), What::Trouble { text: "x".to_owned() }]), Verdict::Error);
+    }
+
+    #[test]
+    fn a_file_that_came_to_harm_may_be_owned_up_to_where_the_scenario_says_so() {
+        let found = |due, how: &'static str| {
+            let variant = Variant {
+                client: Some(ClientRequest {
+                    action: "get".to_owned(),
+                    files: vec!["one-octet".to_owned()],
+                    demands_tls: None,
+                }),
+                expect: vec![Expectation {
+                    level: None,
+                    demand: Demand::Files(due),
+                    place: scenario::Place::default(),
+                }],
+                ..variant()
+            };
+            let log = Log::new(Instant::now());
+            let ended =
+                What::Ended { how, status: "exit status 1".to_owned(), said: String::new(), after: Duration::ZERO };
+            log.push(None, By::Peer, ended);
+            demands(&log.events(), &variant).len()
+        };
+        assert_eq!(found(FilesDue::Intact, "failed"), 1);
+        assert_eq!(found(FilesDue::IntactOrFailed, "failed"), 0);
+        assert_eq!(found(FilesDue::IntactOrFailed, "succeeded"), 1);
     }
 }

@@ -64,9 +64,12 @@ mod known;
 mod obstacle;
 mod pace;
 mod probe;
+mod pulse;
 mod roots;
 mod run;
 mod scratch;
+mod selftest;
+mod serve;
 mod server_log;
 mod shard;
 mod stage;
@@ -80,10 +83,11 @@ pub use container::StartedPeer;
 pub use error::Trouble;
 pub use ftpspec_net::Limits;
 pub use ftpspec_peers::Family;
-pub use ftpspec_results::{CaseResult, Exit, Results, RunEvent, Signal, Verdict};
+pub use ftpspec_results::{CaseResult, Exit, Results, RunEvent, SelfTest, SelfTestEvent, Signal, Verdict};
 pub use ftpspec_scenario::model::Effects;
 pub use ftpspec_scenario::{
-    Catalogue, ClientDescription, ServerDescription, load_client_description, load_server_description, read_file,
+    Catalogue, ClientDescription, ServerDescription, load_client_description, load_rules, load_server_description,
+    read_file,
 };
 pub use ftpspec_tls::{Engine, Identity, Trust, Version};
 pub use ftpspec_transcript::Secret;
@@ -92,6 +96,8 @@ pub use known::{WrittenBaseline, write_baseline};
 pub use probe::Probe;
 pub use roots::system_trust;
 pub use run::{Schedule, Scheduled, Unplayed, libraries, narrow, run, unplayed};
+pub use selftest::{Liar, Met, PATIENCE, SelfTestSchedule, selftest};
+pub use serve::{Conflict, Lie, ServeError, ServeSettings, Served, Service, merged};
 pub use shard::{Shard, WrongShard};
 pub use stage::{Played, Stage};
 pub use stop::Stop;
@@ -116,6 +122,14 @@ pub fn schedule(catalogue: &Catalogue, selectors: &[Selector]) -> Result<Vec<Sch
 /// If a selector names nothing, or only what a subject of this role cannot play.
 pub fn schedule_for(catalogue: &Catalogue, selectors: &[Selector], role: Role) -> Result<Vec<Scheduled>, SelectError> {
     scheduled(catalogue, selectors, Some(role))
+}
+
+/// The variants that selectors choose of the scenarios of every role, in their order; no selector chooses everything.
+///
+/// # Errors
+/// If a selector names nothing.
+pub fn schedule_all(catalogue: &Catalogue, selectors: &[Selector]) -> Result<Vec<Scheduled>, SelectError> {
+    scheduled(catalogue, selectors, None)
 }
 
 fn scheduled(catalogue: &Catalogue, selectors: &[Selector], role: Option<Role>) -> Result<Vec<Scheduled>, SelectError> {

@@ -137,7 +137,7 @@ fn version(variant: &Variant) -> Option<Version> {
 }
 
 /// Whether an act of this kind stands anywhere in a script.
-fn mentions(script: &Script, is_it: &dyn Fn(&Act) -> bool) -> bool {
+pub(crate) fn mentions(script: &Script, is_it: &dyn Fn(&Act) -> bool) -> bool {
     script.iter().any(|step| {
         is_it(&step.act)
             || match &step.act {

@@ -363,7 +363,7 @@ fn stale(baseline: &Baseline, played: &[Outcome], today: &str) -> Vec<StaleEntry
             };
             let learnt = covered.iter().any(|(_, _, verdict, _)| *verdict != Verdict::Skip);
             let holds = covered.iter().any(|outcome| holds(&outcome));
-            (learnt && !holds).then(|| {
+            (learnt && !holds && entry.chance.is_none()).then(|| {
                 let verdicts: Vec<_> = covered.iter().map(|(_, _, verdict, _)| verdict.as_str()).collect();
                 format!("it does not fail with {} any more ({})", entry.diagnoses.join(" or "), verdicts.join(", "))
             })

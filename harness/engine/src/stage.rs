@@ -14,16 +14,19 @@ use ftpspec_scenario::model::{Effects, Level, Role, Scenario, Variant, Why};
 use ftpspec_scenario::{Catalogue, variables};
 use ftpspec_tls::{Engine, Version};
 use ftpspec_transcript::{By, Event, Following, Log, What, normal_form};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::watch;
+use tokio::task::block_in_place;
 
 use crate::client::judge_client;
 use crate::diagnose::{at_fault, diagnose, text};
 use crate::error::Trouble;
 use crate::evidence::evidence;
-use crate::judge::{Judgement, judge};
+use crate::judge::{Judgement, judge, with_findings};
 use crate::obstacle::logs_in;
 use crate::pace::{Pace, Permit};
 use crate::probe::Probe;
+use crate::pulse::Pulse;
 use crate::run::Unplayed;
 use crate::scratch::Scratch;
 use crate::server_log::Listening;
@@ -56,8 +59,8 @@ pub struct Played {
     pub result: CaseResult,
     /// Everything that happened.
     pub log: Arc<Log>,
-    /// How often a rule of the reference server fired that is no correct script.
-    pub rules_fired: usize,
+    /// How often each rule of the reference peer's defect has fired.
+    pub lies_told: Vec<usize>,
 }
 
 impl Stage {
@@ -166,13 +169,15 @@ impl Stage {
     ) -> Option<Played> {
         let began = Instant::now();
         let log = Log::new(began);
-        let (mut rules_fired, mut server_log) = (0, None);
+        let (mut lies_told, mut server_log) = (Vec::new(), None);
         let judgement = match (self.obstacle(variant), &variant.client) {
             (Some((verdict, reason)), _) => concluded(verdict, reason),
             (None, Some(request)) => {
+                let pulse = Pulse::start();
                 let asked = self.ask_client(variant, request, &log, stopped(&mut stop));
-                rules_fired = told_live(&log, live, false, asked).await?;
-                judge_client(&log.events(), variant, rules_fired)
+                let asked = told_live(&log, live, false, asked).await?;
+                lies_told = asked.lies_told;
+                if_in_time(judge_client(&log.events(), variant, asked.rules_fired), pulse.stood_still())
             }
             (None, None) => {
                 let ready = tokio::select! {
@@ -186,7 +191,7 @@ impl Stage {
                         if !told_live(&log, live, true, self.perform(&endpoint, variant, &log, &mut stop)).await {
                             return None;
                         }
-                        rules_fired = endpoint.reference.as_ref().map_or(0, ReferenceServer::fired);
+                        lies_told = endpoint.reference.as_ref().map(ReferenceServer::fired_each).unwrap_or_default();
                         let judgement = judge(&log.events(), variant);
                         if let Some(listening) = listening
                             && !matches!(judgement.verdict, Verdict::Pass | Verdict::Skip)
@@ -220,8 +225,8 @@ impl Stage {
             server_log,
             transcript,
         };
-        self.explain(&mut result, scenario, variant, &judgement, &events);
-        Some(Played { result, log, rules_fired })
+        off_the_loop(|| self.explain(&mut result, scenario, variant, &judgement, &events));
+        Some(Played { result, log, lies_told })
     }
 
     /// What a variant plays against, with the right to do so now; else what that makes of it.
@@ -334,12 +339,6 @@ impl Stage {
         for (name, path) in &endpoint.fixtures {
             set(format!("fixture.{name}"), path.as_bytes());
         }
-        for file in ftpspec_data::below("fixtures/octets/") {
-            let name = file.path.strip_prefix("fixtures/octets/").and_then(|name| name.strip_suffix(".hex"));
-            if let Some((name, octets)) = name.zip(recorded(file.octets)) {
-                set(format!("octets.{name}"), &octets);
-            }
-        }
         Player::new(
             seat,
             Setting {
@@ -371,6 +370,7 @@ impl Stage {
         let mut evidence = evidence(scenario, variant, events, finding, again, stays);
         if judgement.verdict != Verdict::Error {
             let diagnoses: Vec<_> = self.catalogue.diagnoses.iter().map(|diagnosis| (**diagnosis).clone()).collect();
+            let events = &with_findings(events, judgement);
             let told = diagnose(events, &diagnoses);
             if let Some((first, others)) = told.split_first() {
                 let diagnosis = ToldDiagnosis {
@@ -436,6 +436,7 @@ pub(crate) fn seat(endpoint: &Endpoint, engine: Engine, versions: RangeInclusive
         user: endpoint.user.clone(),
         password: endpoint.password.clone(),
         manners: ftpspec_play::Manners::default(),
+        sessions: None,
     })))
 }
 
@@ -444,19 +445,28 @@ pub(crate) fn engine(variant: &Variant) -> Option<Engine> {
     variant.choices.iter().find(|(axis, _)| axis == "engine").and_then(|(_, word)| word.parse().ok())
 }
 
-pub(crate) fn concluded(verdict: Verdict, reason: String) -> Judgement {
-    Judgement { verdict, findings: Vec::new(), notes: Vec::new(), reason: Some(reason) }
+/// Does what takes long, where a client has filled the log with thousands of tries, without keeping the loop from those
+/// who are being played meanwhile.
+fn off_the_loop<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => block_in_place(work),
+        _ => work(),
+    }
 }
 
-/// Recorded octets are kept as hexadecimal digits; lines that begin with `#` say where they come from.
-fn recorded(text: &[u8]) -> Option<Vec<u8>> {
-    let text = std::str::from_utf8(text).ok()?;
-    let digits: String = text
-        .lines()
-        .map(|line| line.split('#').next().unwrap_or_default())
-        .flat_map(|line| line.chars().filter(|octet| !octet.is_whitespace()))
-        .collect();
-    hex::decode(digits).ok()
+/// What was found against a client that had to wait for us is no finding.
+fn if_in_time(judgement: Judgement, stood_still: Option<Duration>) -> Judgement {
+    match stood_still {
+        Some(time) if !matches!(judgement.verdict, Verdict::Pass | Verdict::Skip) => {
+            let text = format!("harness: this machine, or our own loop, stood still for {time:.1?} meanwhile");
+            concluded(Verdict::Error, text)
+        }
+        _ => judgement,
+    }
+}
+
+pub(crate) fn concluded(verdict: Verdict, reason: String) -> Judgement {
+    Judgement { verdict, findings: Vec::new(), notes: Vec::new(), reason: Some(reason) }
 }
 
 fn scenario_subject(scenario: &Scenario) -> &'static str {
@@ -467,15 +477,20 @@ fn scenario_role(id: &str) -> Role {
     id.split('/').next().and_then(Role::from_word).unwrap_or(Role::Server)
 }
 
-fn role(id: &str) -> ftpspec_results::Role {
-    match scenario_role(id) {
+pub(crate) fn role(id: &str) -> ftpspec_results::Role {
+    told_role(scenario_role(id))
+}
+
+/// The results' word for a role.
+pub(crate) fn told_role(role: Role) -> ftpspec_results::Role {
+    match role {
         Role::Server => ftpspec_results::Role::Server,
         Role::Client => ftpspec_results::Role::Client,
         Role::Proxy => ftpspec_results::Role::Proxy,
     }
 }
 
-fn level(level: Level) -> ftpspec_results::Level {
+pub(crate) fn level(level: Level) -> ftpspec_results::Level {
     match level {
         Level::Must => ftpspec_results::Level::Must,
         Level::Should => ftpspec_results::Level::Should,
@@ -487,3 +502,20 @@ fn level(level: Level) -> ftpspec_results::Level {
 /// How long a server may take to be left when somebody wants the run to end: QUIT, its reply, and the closes, each of
 /// which is given a second.
 pub(crate) const PARTING: Duration = Duration::from_secs(4);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_found_against_a_client_that_had_to_wait_for_us_is_no_finding() {
+        let judged = |verdict, time| if_in_time(concluded(verdict, "seen".to_owned()), time).verdict;
+        for verdict in [Verdict::Fail, Verdict::Warn, Verdict::Untestable] {
+            assert_eq!(judged(verdict, None), verdict);
+            assert_eq!(judged(verdict, Some(Duration::from_secs(25))), Verdict::Error);
+        }
+        for verdict in [Verdict::Pass, Verdict::Skip] {
+            assert_eq!(judged(verdict, Some(Duration::from_secs(25))), verdict);
+        }
+    }
+}

@@ -14,12 +14,12 @@ use ftpspec_play::fixture::FIXTURES;
 use ftpspec_scenario::ServerDescription;
 use ftpspec_scenario::model::{Capability, Defect, Role};
 use ftpspec_scenario::settings::ServerSettings;
-use ftpspec_tls::{ClientContext, ClientSettings, Engine, Identity, TlsError, Trust, Version};
+use ftpspec_tls::{ClientContext, ClientSettings, Engine, Identity, Suites, TlsError, Trust, Version};
 use ftpspec_transcript::Secret;
 use ftpspec_wire::reason;
 use sha2::{Digest, Sha256};
 
-use crate::client::DescribedClient;
+use crate::client::{DescribedClient, ReadyClient};
 use crate::configurations::{Configurations, Running};
 use crate::error::Trouble;
 
@@ -161,7 +161,7 @@ impl Remote {
                 trust: self.trust.clone(),
                 identity: self.identity.clone(),
                 alpn: Vec::new(),
-                old_suites: false,
+                suites: Suites::Modern,
                 key_log: None,
             };
             ClientContext::new(engine, settings).map(drop)
@@ -211,15 +211,15 @@ pub(crate) struct Host {
     limits: Limits,
     /// Of a subject that is started in one configuration or another.
     configurations: Option<Configurations>,
-    /// What a client under test says of its version.
-    client_version: Option<String>,
+    /// The client under test, if it is not our own.
+    client: Option<ReadyClient>,
 }
 
 /// The user of our own peers.
 pub(crate) const USER: &str = "ftpspec";
 
 /// SNI, and the name that our own peers' certificates bear.
-const OWN_NAME: &str = "localhost";
+pub(crate) const OWN_NAME: &str = "localhost";
 
 impl Host {
     pub(crate) async fn new(subject: Subject, limits: Limits) -> Result<Self, Trouble> {
@@ -250,11 +250,11 @@ impl Host {
             }
             _ => None,
         };
-        let client_version = match &subject {
-            Subject::Client(client) => client.ready(pki.dir()).await?,
+        let client = match &subject {
+            Subject::Client(client) => Some(client.ready(pki.dir()).await?),
             _ => None,
         };
-        Ok(Self { subject, pki, names, family, password, limits, configurations, client_version })
+        Ok(Self { subject, pki, names, family, password, limits, configurations, client })
     }
 
     /// From here on the reference server listens in this family.
@@ -358,11 +358,8 @@ impl Host {
     }
 
     /// The client under test, if it is not our own.
-    pub(crate) fn client(&self) -> Option<&DescribedClient> {
-        match &self.subject {
-            Subject::Client(client) => Some(client),
-            _ => None,
-        }
+    pub(crate) fn client(&self) -> Option<&ReadyClient> {
+        self.client.as_ref()
     }
 
     /// The password of our own peers.
@@ -403,7 +400,7 @@ impl Host {
     pub(crate) fn version(&self) -> Option<String> {
         match &self.subject {
             Subject::Reference { .. } => Some(env!("CARGO_PKG_VERSION").to_owned()),
-            Subject::Client(_) => self.client_version.clone(),
+            Subject::Client(_) => self.client.as_ref().and_then(|client| client.version.clone()),
             _ => self.configurations.as_ref().and_then(Configurations::version),
         }
     }
@@ -454,7 +451,7 @@ pub(crate) fn upload_path(scratch: &str) -> Result<String, Trouble> {
 }
 
 /// Certificates of the test PKI by their digest.
-fn names(pki: &Pki) -> Result<Names, Trouble> {
+pub(crate) fn names(pki: &Pki) -> Result<Names, Trouble> {
     let trouble = |error: &(dyn std::error::Error + 'static)| Trouble::new("the test PKI", error);
     let mut known = BTreeMap::new();
     for name in pki::names().map_err(|error| trouble(&error))? {

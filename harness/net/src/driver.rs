@@ -32,6 +32,9 @@ pub(crate) struct Driver {
 
     tls: Tls,
     identity: Option<String>,
+    /// The certificate that we show as the server, where it is to be told.
+    shows: Option<String>,
+    flight: Flight,
     /// Our script has ended TLS: what it sends from here on is meant for the clear. A close_notify of theirs that was
     /// only answered lets nothing of ours out.
     cleared: bool,
@@ -44,6 +47,12 @@ pub(crate) struct Driver {
     /// Commands that have had no final reply yet.
     asked: VecDeque<String>,
     command_wanted: bool,
+    /// The code behind which no reply is read.
+    halts_behind: Option<u16>,
+    /// That reply has come.
+    halted: bool,
+    /// Octets that nobody has asked for are told of.
+    tells_unasked: bool,
     /// The command that was asked for, until the turn in which it came is in the log.
     heard: Option<Command>,
     /// A lie: what does not end in a line's end is not read on later.
@@ -118,6 +127,15 @@ enum Tls {
     Broken,
 }
 
+/// How much of what the machine sends leaves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flight {
+    Whole,
+    /// The next record is the last.
+    OneRecord,
+    Cut,
+}
+
 /// What one direction has carried.
 #[derive(Default)]
 struct Tally {
@@ -146,6 +164,8 @@ impl Driver {
             orders,
             tls: Tls::None,
             identity: None,
+            shows: None,
+            flight: Flight::Whole,
             replies: ReplyReader::new(),
             cleared: false,
             lines: LineReader::new(),
@@ -154,6 +174,9 @@ impl Driver {
             // The greeting answers nothing.
             asked: VecDeque::from([String::new()]),
             command_wanted: false,
+            halts_behind: None,
+            halted: false,
+            tells_unasked: false,
             heard: None,
             whole_lines_only: false,
             within_line: false,

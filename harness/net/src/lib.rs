@@ -15,10 +15,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ftpspec_tls::{Machine, TlsError};
 use ftpspec_transcript::Log;
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub use limits::Limits;
-pub use listener::{Listener, connect};
+pub use listener::{Closed, Listener, connect};
 
 /// What a connection carries towards us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,12 +51,14 @@ pub enum Act {
         /// Whether TLS is due from the peer.
         observe: bool,
     },
-    /// Starts TLS with this machine; our own certificate's name is for the log.
+    /// Starts TLS with this machine; the names of our own certificates are for the log.
     StartTls {
         /// The machine, fresh.
         machine: Box<dyn Machine>,
         /// The name of the certificate that it sends if it is asked.
         identity: Option<String>,
+        /// The name of the certificate that it shows as the server, where that is to be told.
+        shows: Option<String>,
         /// What becomes of octets that arrived in the clear before.
         early: Early,
     },
@@ -92,6 +94,9 @@ pub enum Act {
     Hold,
     /// Stops reading the moment the next handshake is done: no record behind it is looked at before a `Release`.
     HoldBehindHandshake,
+    /// Of the flight that the machine sends next only the first record leaves, a server's ServerHello; the rest never
+    /// does.
+    CutFlight,
     /// Reads again.
     Release,
     /// Is not polite any more.
@@ -102,8 +107,15 @@ pub enum Act {
     DropEarly,
     /// Forgets a command line that does not come in one piece: a fault that was met in the field.
     WholeLinesOnly,
+    /// Takes each line for a reply: a fault that was met in the field.
+    EachLineIsAReply,
+    /// Behind the next reply with this code nothing is a reply: what stands there waits for [`Act::StartTls`].
+    HaltBehind(u16),
     /// Reads one more command.
     NextCommand,
+    /// Tells, by a [`What::Waiting`](ftpspec_transcript::What::Waiting), of octets behind the last command that nobody has
+    /// asked for: of those that are there, or of the first that come before the next command is asked for.
+    TellUnasked,
 }
 
 /// What becomes of octets that were received in the clear and not yet read when TLS starts.
@@ -111,7 +123,7 @@ pub enum Act {
 pub enum Early {
     /// They are the beginning of the handshake, as the text has it.
     GivenToTls,
-    /// They were dropped when the 234 was sent; what has come since begins the handshake.
+    /// A server dropped them when it sent its 234, and what has come since begins the handshake; a client drops them now.
     Dropped,
     /// They are kept, and read as if they had come in TLS: the fault of CVE-2011-1575 and its kin.
     Kept,
@@ -145,6 +157,25 @@ pub struct Connection {
     local: SocketAddr,
     orders: mpsc::UnboundedSender<Order>,
     shared: Arc<Mutex<Received>>,
+    end: End,
+}
+
+/// The end of a connection, for whoever holds no handle on it any more.
+#[derive(Clone)]
+pub struct End(watch::Receiver<()>);
+
+impl End {
+    /// Waits until both directions are closed, or nobody reads any more.
+    pub async fn is_there(mut self) {
+        // Nothing is ever sent: the sender goes with the connection's task.
+        while self.0.changed().await.is_ok() {}
+    }
+
+    /// Whether it has come.
+    #[must_use]
+    pub fn has_come(&self) -> bool {
+        self.0.has_changed().is_err()
+    }
 }
 
 /// What has been received on a connection.
@@ -199,8 +230,12 @@ impl Connection {
         let shared = Arc::<Mutex<Received>>::default();
         let name = Arc::clone(&setup.name);
         let driver = driver::Driver::new(socket, setup, Arc::clone(&shared), received_orders);
-        tokio::spawn(driver.run());
-        Ok(Self { name, peer, local, orders, shared })
+        let (ends, end) = watch::channel(());
+        tokio::spawn(async move {
+            let _ends = ends;
+            driver.run().await;
+        });
+        Ok(Self { name, peer, local, orders, shared, end: End(end) })
     }
 
     /// Its name in the log.
@@ -243,6 +278,12 @@ impl Connection {
         let (done, is_done) = oneshot::channel();
         self.orders.send(Order { acts, done }).map_err(|_| Broken::Closed)?;
         is_done.await.unwrap_or(Err(Broken::Closed))
+    }
+
+    /// Its end.
+    #[must_use]
+    pub fn end(&self) -> End {
+        self.end.clone()
     }
 
     /// Whether its task has ended, both directions being closed.

@@ -3,6 +3,11 @@
 
 mod program;
 mod reference;
+mod rooms;
+mod strays;
+mod workplace;
+
+use std::net::SocketAddr;
 
 use ftpspec_play::fixture::FIXTURES;
 use ftpspec_transcript::Secret;
@@ -11,16 +16,18 @@ use crate::reference::{FIXTURES_FOLDER, SCRATCH_FOLDER};
 
 pub use self::program::{ClientProgram, ProgramError};
 pub use self::reference::ReferenceClient;
+pub use self::rooms::RoomError;
+pub use self::workplace::Workplace;
 
 /// What a client is asked for.
 #[derive(Debug, Clone)]
 pub struct Errand {
-    /// `login`, `get`, `put`, `list`, `ccc` or `active`.
+    /// `login`, `get`, `put`, `list`, `ccc`, `active` or `parallel`.
     pub action: String,
     /// The fixtures it is about.
     pub files: Vec<String>,
     /// Where the server is.
-    pub port: u16,
+    pub address: SocketAddr,
     /// Who logs in.
     pub user: String,
     /// Their password.
@@ -82,7 +89,7 @@ pub struct Fetched {
 
 /// Whether the files of an action go to the client.
 fn fetches(action: &str) -> bool {
-    matches!(action, "get" | "ccc" | "active")
+    matches!(action, "get" | "ccc" | "active" | "parallel")
 }
 
 /// The path of a fixture on the server.
@@ -96,5 +103,5 @@ fn file_of(fixture: &str) -> &str {
     FIXTURES.iter().find(|known| known.name == fixture).map_or(fixture, |known| known.file)
 }
 
-/// The name by which a client reaches the server: the one that its certificate bears.
+/// The name by which a client reaches the server in IPv4: one that its certificate bears.
 const SERVER_NAME: &str = "localhost";

@@ -22,7 +22,7 @@ use crate::words::last_lines;
 
 pub use self::docker::{engine_version, has_image};
 pub use self::found::{FoundPeer, Owner, found, logs_of};
-pub use self::image::{DEFAULT_SUITE, PeerImage, build, embedded_peers};
+pub use self::image::{DEFAULT_SUITE, PeerImage, build, embedded_images, embedded_peers};
 pub use self::owner::{remove_own, sweep};
 pub use self::running::{RunningPeer, StartOptions, start};
 

@@ -7,6 +7,7 @@ pub mod clients;
 pub mod containers;
 pub mod files;
 mod greeting;
+mod owner;
 pub mod pki;
 mod place;
 pub mod process;

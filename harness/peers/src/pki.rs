@@ -57,6 +57,22 @@ impl Pki {
         Self::cached_below(&std::env::temp_dir())
     }
 
+    /// The PKI in a folder of the user's: the one that is there, made before, or a new one.
+    ///
+    /// # Errors
+    /// As [`Pki::generate`]; and the folder belongs to somebody else, who could have chosen its keys.
+    pub fn in_folder(dir: &Path) -> Result<Self, PkiError> {
+        if !dir.join(CA).exists() {
+            return Self::generate(dir);
+        }
+        // Whoever names a link means what it leads to.
+        let dir = dir.canonicalize().map_err(|error| PkiError::io("look at", dir, error))?;
+        match Self::usable(&dir, rustix::process::geteuid().as_raw())? {
+            Some(pki) => Ok(pki),
+            None => Self::generate(&dir),
+        }
+    }
+
     /// The folder. The private keys are in it: its mode is 0700 where [`Pki::cached`] made it.
     #[must_use]
     pub fn dir(&self) -> &Path {
@@ -68,7 +84,13 @@ impl Pki {
     /// # Errors
     /// The file cannot be read.
     pub fn ca_pem(&self) -> Result<Vec<u8>, PkiError> {
-        self.read("ca.pem")
+        self.read(CA)
+    }
+
+    /// The file of that root.
+    #[must_use]
+    pub fn ca_file(&self) -> PathBuf {
+        self.dir.join(CA)
     }
 
     /// A certificate and its key by the name it has in the recipe.
@@ -227,6 +249,9 @@ fn recipe_text() -> &'static str {
 /// A run may last, and a peer that was started may live, this much longer than the look at the folder.
 const RENEWED_DAYS_BEFORE_EXPIRY: u32 = 30;
 
+/// The root's file.
+const CA: &str = "ca.pem";
+
 /// Enough of the recipe's digest that no two recipes share a folder.
 const DIGITS_OF_DIGEST: usize = 16;
 
@@ -269,12 +294,14 @@ mod tests {
         for (name, right) in [
             ("server", true),
             ("server-other", true),
+            ("server-by-name", true),
             ("server-wrong-name", false),
             ("server-expired", false),
             ("server-foreign-ca", false),
         ] {
             assert_eq!(verifies(&pki, "ca.pem", name, Some("localhost")), right, "{name}");
         }
+        assert!(!verifies(&pki, "ca.pem", "server-by-name", Some("127.0.0.1")));
         assert!(verifies(&pki, "ca.pem", "client-a", None));
         assert!(verifies(&pki, "ca.pem", "client-b", None));
         assert!(!verifies(&pki, "ca.pem", "client-foreign", None));

@@ -9,7 +9,7 @@ use ftpspec_transcript::{By, Event, What};
 
 use crate::pattern::matches;
 use crate::waiting::{Waited, in_words, is_end};
-use crate::{Player, Stop, log_place};
+use crate::{Player, Seat, Stop, log_place};
 
 impl Player {
     pub(crate) async fn perform(&mut self, act: &Act, place: Place) -> Result<(), Stop> {
@@ -27,7 +27,7 @@ impl Player {
             Act::Handshake(handshake) => self.handshake(handshake, place).await,
             Act::Open(command) => self.open(command, place).await,
             Act::Passive(command) => self.passive(command, place).await,
-            Act::Listen { name, at } => self.listen(name, at.as_ref()),
+            Act::Listen { name, at, port, callers } => self.listen(name, at.as_ref(), port.as_ref(), *callers).await,
             Act::Accept { from } => self.accept(from.as_ref(), place).await,
             Act::Session { name, script } => self.in_session(name, script).await,
             Act::KeyUpdate { on, request } => {
@@ -105,6 +105,8 @@ impl Player {
         }
         match connection.act(act).await {
             Ok(()) => Ok(()),
+            // A client that has gone already is no reason to leave its command without an answer.
+            Err(_) if matches!(self.seat, Seat::Server(_)) => Ok(()),
             Err(broken) => Err(self.unmet(word, Why::Closed, "an open connection", &broken.to_string(), place)),
         }
     }
@@ -123,12 +125,16 @@ impl Player {
     async fn silence(&mut self, on: Option<&Name>, lasts: Duration, place: Place) -> Result<(), Stop> {
         let connection = self.named(on)?;
         let full = Arc::clone(connection.name());
-        _ = connection.act(NetAct::Read).await;
-        let from = self.cursor(&full);
+        // Of a client it is a command that must not come; what it says to our TLS library is no matter.
+        let of_client = matches!(self.seat, Seat::Server(_)) && self.is_control(on.unwrap_or(&self.current));
+        let from = if of_client { self.log.len() } else { self.cursor(&full) };
+        _ = connection.act(if of_client { NetAct::TellUnasked } else { NetAct::Read }).await;
         let came = self
             .wait_quietly(lasts, from, |event| {
                 // An end is silence too: the act that needs the connection will meet it.
-                event.connection.as_ref() == Some(&full) && event.by == By::Peer && !is_end(event, &full)
+                event.connection.as_ref() == Some(&full)
+                    && event.by == By::Peer
+                    && if of_client { event.what == What::Waiting } else { !is_end(event, &full) }
             })
             .await;
         match came {
@@ -144,16 +150,32 @@ impl Player {
         let current = self.current.clone();
         let on = |pattern: &Pattern| pattern.on.clone().unwrap_or_else(|| current.clone());
         let full = |name: &str| self.newest.get(self.here(name)).cloned().unwrap_or_else(|| Arc::from(name));
+        let mut next_command = self.next_command();
+        let first_command = next_command.map(|(_, from)| from);
         for (pattern, _) in branches {
             if let Some(connection) = self.connection(self.here(&on(pattern))) {
-                // A server that waits for a ClientHello without a handshake of its own looks at records.
-                let looks = pattern.kind == EventKind::ClientHello;
-                _ = connection.act(if looks { NetAct::Observe } else { NetAct::Read }).await;
+                let act = match pattern.kind {
+                    // A server that waits for a ClientHello without a handshake of its own looks at records.
+                    EventKind::ClientHello => NetAct::Observe,
+                    // It is read here, and stays to be served behind the script.
+                    EventKind::Command if next_command.take().is_some_and(|(is_there, _)| !is_there) => {
+                        NetAct::NextCommand
+                    }
+                    _ => NetAct::Read,
+                };
+                _ = connection.act(act).await;
             }
         }
         let places: Vec<_> = branches.iter().map(|(pattern, _)| full(&on(pattern))).collect();
-        let from = places.iter().map(|name| self.cursor(name)).min().unwrap_or(0);
-        let cursors: Vec<_> = places.iter().map(|name| self.cursor(name)).collect();
+        let cursors: Vec<_> = branches
+            .iter()
+            .zip(&places)
+            .map(|((pattern, _), name)| match (pattern.kind, first_command) {
+                (EventKind::Command, Some(first)) => first,
+                _ => self.cursor(name),
+            })
+            .collect();
+        let from = cursors.iter().copied().min().unwrap_or(0);
         let limit = branches.iter().map(|(pattern, _)| self.limit_of(pattern.kind)).max().unwrap_or(self.limits.reply);
         let told = |event: &Event| {
             branches.iter().enumerate().position(|(at, (pattern, _))| {
@@ -178,6 +200,22 @@ impl Player {
             }
             None => Err(self.unmet("await", Why::Closed, &words, &in_words(&event.what), place)),
         }
+    }
+
+    /// As the server: whether the command behind the one in hand has been read, and where it stands in the log, or will.
+    fn next_command(&self) -> Option<(bool, usize)> {
+        let Seat::Server(_) = &self.seat else { return None };
+        let control = self.control().ok()?;
+        let is_there = control.received().command.is_some();
+        self.log.look(|events| {
+            let is_command = |event: &Event| {
+                event.connection.as_ref() == Some(control.name())
+                    && event.by == By::Peer
+                    && matches!(event.what, What::Command { .. })
+            };
+            let last = if is_there { events.iter().rposition(is_command) } else { None };
+            Some((is_there, last.unwrap_or(events.len())))
+        })
     }
 
     fn limit_of(&self, kind: EventKind) -> Duration {

@@ -11,7 +11,9 @@ use ftpspec_scenario::model::{
     Act, Certificate, Connect, ConnectTo, Handshake, Leaf, Level, Login, Passive, Place, ProtectionLevel, ReplyMatch,
     Resume, Step, Template, Why,
 };
-use ftpspec_tls::{ClientContext, ClientSettings, Engine, Identity, Machine, Sessions, TlsError, Trust, Version};
+use ftpspec_tls::{
+    ClientContext, ClientSettings, Engine, Identity, Machine, Sessions, Suites, TlsError, Trust, Version,
+};
 use ftpspec_transcript::{By, Event, Secret, What};
 use ftpspec_wire::{CodePattern, Reply, behind_epsv_bracket, escaped, parse_epsv_reply, parse_pasv_reply, reason};
 
@@ -43,12 +45,15 @@ pub struct ClientSeat {
     pub password: Secret,
     /// What is made of what a server says that it should not.
     pub manners: Manners,
+    /// What all control connections share; none: each has sessions of its own.
+    common: Option<Sessions>,
     /// The fixture that a script means where it names none.
     pub file: Option<String>,
     /// What belongs to each control connection, by its name.
     sessions: BTreeMap<String, Session>,
-    /// One context for each certificate that was used, so that sessions can be resumed.
-    contexts: BTreeMap<Option<String>, ClientContext>,
+    /// One context for each certificate that was used, so that sessions can be resumed; and what the server must show
+    /// there, if that is not the usual.
+    contexts: BTreeMap<(Option<String>, Option<DataCheck>), ClientContext>,
 }
 
 /// What a client makes of octets that a careful one does not trust; the default is careful.
@@ -56,13 +61,40 @@ pub struct ClientSeat {
 pub struct Manners {
     /// What becomes of clear octets that stand behind the 234.
     pub early: Early,
+    /// Whether whole replies behind the 234 are such octets too, and not told as the replies that nobody asked for.
+    pub halts_behind_234: bool,
+    /// Whether each line of a reply with many lines is a reply.
+    pub takes_each_line: bool,
     /// Whether a passive data connection goes to the address that a 227 names, whoever that is.
     pub follows_addresses: bool,
+    /// How the server's certificate is looked at on data connections, if not as on the control connection.
+    pub data_check: Option<DataCheck>,
+    /// Whether the tickets that data connections bring are offered on later ones.
+    pub takes_new_tickets: bool,
+    /// The cipher suites that are offered.
+    pub suites: Suites,
+}
+
+/// A look at the certificate of a data connection that is not the careful one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DataCheck {
+    /// None: it may be anybody's.
+    Nothing,
+    /// It must bear the address that the connection goes to, and not the name that the user gave.
+    Address,
 }
 
 impl Default for Manners {
     fn default() -> Self {
-        Self { early: Early::GivenToTls, follows_addresses: false }
+        Self {
+            early: Early::GivenToTls,
+            halts_behind_234: false,
+            takes_each_line: false,
+            follows_addresses: false,
+            data_check: None,
+            takes_new_tickets: true,
+            suites: Suites::Modern,
+        }
     }
 }
 
@@ -77,8 +109,9 @@ struct Session {
 }
 
 impl Session {
-    fn new(name: &str) -> Self {
-        Self { tls: Sessions::new(name), certificate: Certificate::Usual, passive: None }
+    fn new(name: &str, common: Option<&Sessions>) -> Self {
+        let tls = common.cloned().unwrap_or_else(|| Sessions::new(name));
+        Self { tls, certificate: Certificate::Usual, passive: None }
     }
 }
 
@@ -123,6 +156,8 @@ pub struct ClientSeatSettings {
     pub password: Secret,
     /// As in the seat.
     pub manners: Manners,
+    /// The TLS sessions that all control connections share, if they do: a lie.
+    pub sessions: Option<Sessions>,
 }
 
 impl ClientSeat {
@@ -141,6 +176,7 @@ impl ClientSeat {
             user,
             password,
             manners,
+            sessions: common,
         } = settings;
         Self {
             address,
@@ -154,6 +190,7 @@ impl ClientSeat {
             user,
             password,
             manners,
+            common,
             file: None,
             sessions: BTreeMap::new(),
             contexts: BTreeMap::new(),
@@ -161,7 +198,8 @@ impl ClientSeat {
     }
 
     fn session(&mut self, name: &str) -> &mut Session {
-        self.sessions.entry(name.to_owned()).or_insert_with(|| Session::new(name))
+        let common = self.common.as_ref();
+        self.sessions.entry(name.to_owned()).or_insert_with(|| Session::new(name, common))
     }
 
     /// A machine for a handshake in this session, and the name of the certificate that it has.
@@ -177,12 +215,16 @@ impl ClientSeat {
                 Certificate::Usual => self.session(session).certificate.clone(),
                 said => said.clone(),
             };
-            self.sessions.insert(session.to_owned(), Session { certificate, ..Session::new(session) });
+            self.sessions
+                .insert(session.to_owned(), Session { certificate, ..Session::new(session, self.common.as_ref()) });
         }
         let certificate = self.certificate_for(session, handshake);
-        if !self.contexts.contains_key(&certificate) {
-            let context = self.context(certificate.as_ref())?;
-            self.contexts.insert(certificate.clone(), context);
+        let check = self.manners.data_check.filter(|_| data);
+        let kind = (certificate.clone(), check);
+        if !self.contexts.contains_key(&kind) {
+            let address = self.session(session).passive.map(|to| to.ip().to_string());
+            let context = self.context(certificate.as_ref(), check, address)?;
+            self.contexts.insert(kind.clone(), context);
         }
         let resume = match if data { handshake.resume } else { Resume::No } {
             Resume::Newest => ftpspec_tls::Resume::Newest,
@@ -190,9 +232,13 @@ impl ClientSeat {
             Resume::First => ftpspec_tls::Resume::First,
             Resume::EachOnce => ftpspec_tls::Resume::EachOnce,
         };
-        let into = self.session(session).tls.clone();
+        let into = if data && !self.manners.takes_new_tickets {
+            Sessions::new(session)
+        } else {
+            self.session(session).tls.clone()
+        };
         let offer = self.session(handshake.offers.as_deref().unwrap_or(session)).tls.clone();
-        let machine = self.contexts[&certificate].connect_offering(&offer, &into, resume)?;
+        let machine = self.contexts[&kind].connect_offering(&offer, &into, resume)?;
         Ok((machine, certificate))
     }
 
@@ -209,7 +255,12 @@ impl ClientSeat {
         self.certificate.clone()
     }
 
-    fn context(&self, certificate: Option<&String>) -> Result<ClientContext, MachineError> {
+    fn context(
+        &self,
+        certificate: Option<&String>,
+        check: Option<DataCheck>,
+        address: Option<String>,
+    ) -> Result<ClientContext, MachineError> {
         let identity = match certificate {
             Some(name) => {
                 let identity = self.identities.get(name).cloned();
@@ -219,11 +270,14 @@ impl ClientSeat {
         };
         let settings = ClientSettings {
             versions: self.versions.clone(),
-            server_name: self.server_name.clone(),
-            trust: self.trust.clone(),
+            server_name: match (check, address) {
+                (Some(DataCheck::Address), Some(address)) => address,
+                _ => self.server_name.clone(),
+            },
+            trust: if check == Some(DataCheck::Nothing) { Trust::Anyone } else { self.trust.clone() },
             identity,
             alpn: Vec::new(),
-            old_suites: false,
+            suites: self.manners.suites,
             key_log: None,
         };
         ClientContext::new(self.engine, settings).map_err(MachineError::from)
@@ -249,7 +303,7 @@ impl Player {
             }
         };
         if connect.to == ConnectTo::Control {
-            seat.sessions.insert(session.clone(), Session::new(&session));
+            seat.sessions.insert(session.clone(), Session::new(&session, seat.common.as_ref()));
         }
         let plain_name = self.here(&connect.name).to_owned();
         let from: Option<IpAddr> = match &connect.from {
@@ -263,6 +317,12 @@ impl Player {
             Ok(Ok(socket)) => {
                 self.log.push(Some(&name), By::Us, What::Connected { to });
                 let connection = self.take_over(socket, name, carries)?;
+                if connect.to == ConnectTo::Control {
+                    let manners = self.client()?.manners;
+                    let each_line = manners.takes_each_line.then_some(NetAct::EachLineIsAReply);
+                    let halt = manners.halts_behind_234.then_some(NetAct::HaltBehind(234));
+                    _ = connection.together(each_line.into_iter().chain(halt).collect()).await;
+                }
                 if connect.to == ConnectTo::Control && !self.controls.contains(&plain_name) {
                     self.controls.push(plain_name.clone());
                 }
@@ -549,7 +609,7 @@ impl Player {
         };
         let from = self.log.len();
         let early = if data { Early::GivenToTls } else { self.client()?.manners.early };
-        let start = NetAct::StartTls { machine, identity: identity.clone(), early };
+        let start = NetAct::StartTls { machine, identity: identity.clone(), shows: None, early };
         let due = "a finished TLS handshake";
         if let Err(broken) = begin(connection, handshake, start).await {
             return Err(self.after_transfer(name, "handshake", Why::Closed, due, &broken.to_string(), place).await);

@@ -50,6 +50,20 @@ pub fn content(name: &str) -> Option<Arc<[u8]>> {
     }
 }
 
+/// The recorded octets of this name, `${octets.NAME}`: hexadecimal digits; what stands behind a `#` says where they come
+/// from.
+#[must_use]
+pub fn recorded(name: &str) -> Option<Vec<u8>> {
+    let file = ftpspec_data::file(&format!("fixtures/octets/{name}.hex"))?;
+    let text = std::str::from_utf8(file.octets).ok()?;
+    let digits: String = text
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default())
+        .flat_map(|line| line.chars().filter(|octet| !octet.is_whitespace()))
+        .collect();
+    hex::decode(digits).ok()
+}
+
 /// Forty lines, so that a half of it ends within a line.
 fn text(end: &str) -> String {
     (1..=40).map(|line| format!("{line:02} The quick brown fox jumps over the lazy dog.{end}")).collect()

@@ -43,7 +43,11 @@ impl Player {
         let machine = side.machine(data).map_err(Stop::Trouble)?;
         let from = self.log.len();
         let early = if data { ftpspec_net::Early::GivenToTls } else { side.early() };
-        let started = begin(connection, handshake, NetAct::StartTls { machine, identity: None, early }).await;
+        let start = NetAct::StartTls { machine, identity: None, shows: side.shows(data), early };
+        let started = begin(connection, handshake, start).await;
+        if handshake.is_cut && started.is_ok() {
+            return self.wait_for_server_hello(connection, from, place).await;
+        }
         let failure = match started {
             Ok(()) => self.wait_for_handshake(connection.name(), name, from).await?.err(),
             Err(broken) => Some((Why::Closed, broken.to_string())),
@@ -78,6 +82,21 @@ impl Player {
                 self.refuse(reply).await
             }
         }
+    }
+
+    /// Waits until our ServerHello is out, or never will be.
+    async fn wait_for_server_hello(&mut self, connection: &Connection, from: usize, place: Place) -> Result<(), Stop> {
+        let full = connection.name();
+        let is_it = |event: &Event| {
+            event.connection.as_ref() == Some(full)
+                && (matches!(event.what, What::ServerHello | What::HandshakeFailed { .. }) || is_end(event, full))
+        };
+        let (due, why, came) = match self.wait(self.limits.handshake, "handshake", from, is_it).await? {
+            Waited::Event(event) if event.what == What::ServerHello => return Ok(()),
+            Waited::Event(event) => ("a ClientHello that can be answered", Why::Failed, in_words(&event.what)),
+            Waited::TimedOut => ("a ClientHello", Why::Timeout, "nothing".to_owned()),
+        };
+        Err(self.unmet("handshake", why, due, &came, place))
     }
 
     /// Gives a reply that ends the script.
@@ -184,10 +203,11 @@ impl Player {
     }
 }
 
-/// Starts TLS; a hold behind it is ordered in the same breath, so that nothing can come in between.
+/// Starts TLS; what becomes of what follows is ordered in the same breath, so that nothing can come in between.
 pub(crate) async fn begin(connection: &Connection, handshake: &Handshake, start: NetAct) -> Result<(), Broken> {
     let hold = handshake.then_holds.then_some(NetAct::HoldBehindHandshake);
-    connection.together(hold.into_iter().chain([start]).collect()).await
+    let cut = handshake.is_cut.then_some(NetAct::CutFlight);
+    connection.together(hold.into_iter().chain(cut).chain([start]).collect()).await
 }
 
 /// How long a data connection is still watched once its transfer has been refused on the control connection: what the

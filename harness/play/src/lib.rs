@@ -18,11 +18,11 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ftpspec_net::{Connection, Limits, Names};
+use ftpspec_net::{Closed, Connection, End, Limits, Names};
 use ftpspec_scenario::model::{Level, Name, Place, Script, Why};
 use ftpspec_transcript::{By, Log, What};
 
-pub use client::{ClientSeat, Manners};
+pub use client::{ClientSeat, DataCheck, Manners};
 pub use server::ServerSide;
 
 /// The name of the control connection.
@@ -59,6 +59,8 @@ pub struct Player {
     pub(crate) names: Names,
     pub(crate) seat: Seat,
     pub(crate) connections: BTreeMap<String, Connection>,
+    /// The ends of all connections, of those too that it has let go of.
+    pub(crate) ends: Vec<End>,
     /// How many connections of a name there were: `data`, then `data.2`.
     pub(crate) made: Counters,
     /// The newest connection's full name, by its plain name.
@@ -71,6 +73,8 @@ pub struct Player {
     /// The first event of each connection that no act has consumed.
     pub(crate) cursors: BTreeMap<String, usize>,
     pub(crate) listeners: BTreeMap<Name, Trap>,
+    /// Addresses of ours at which nobody is let in; they are ours as long as the player plays.
+    pub(crate) closed: Vec<Closed>,
     /// The listener that was made last.
     pub(crate) newest_listener: Option<Name>,
     /// The passive ports that the subject is set up with.
@@ -84,7 +88,6 @@ pub struct Player {
 
 /// A listener of ours: whoever connects is logged, and waits here for an act that takes it.
 pub(crate) struct Trap {
-    pub(crate) address: std::net::SocketAddr,
     pub(crate) came: tokio::sync::mpsc::UnboundedReceiver<(tokio::net::TcpStream, std::net::SocketAddr)>,
     pub(crate) task: tokio::task::JoinHandle<()>,
 }
@@ -139,6 +142,7 @@ impl Player {
             names,
             seat,
             connections: BTreeMap::new(),
+            ends: Vec::new(),
             made,
             newest: BTreeMap::new(),
             current: CONTROL.to_owned(),
@@ -146,6 +150,7 @@ impl Player {
             controls: Vec::new(),
             cursors: BTreeMap::new(),
             listeners: BTreeMap::new(),
+            closed: Vec::new(),
             newest_listener: None,
             passive_ports,
             level,
@@ -193,6 +198,8 @@ impl Player {
     pub fn adopt(&mut self, name: &str, connection: Connection, cursor: usize) {
         let full = Arc::clone(connection.name());
         self.cursors.insert(full.to_string(), cursor);
+        self.ends.retain(|end| !end.has_come());
+        self.ends.push(connection.end());
         self.connections.insert(full.to_string(), connection);
         self.newest.insert(name.to_owned(), full);
         name.clone_into(&mut self.current);
@@ -204,6 +211,15 @@ impl Player {
             self.connections.remove(&*full);
         }
         self.current = self.session.clone();
+    }
+
+    /// Lets go of all connections, and waits until each of them has been read to its end.
+    pub async fn see_out(self) {
+        let ends = self.ends.clone();
+        drop(self);
+        for end in ends {
+            end.is_there().await;
+        }
     }
 
     /// The name that the next connection called `name` gets in the log.

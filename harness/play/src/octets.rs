@@ -5,8 +5,7 @@ use std::sync::Arc;
 use ftpspec_net::{Act as NetAct, Connection};
 use ftpspec_scenario::filler;
 use ftpspec_scenario::model::{Act, Name, Payload, Place, Script, Template, Why};
-use ftpspec_transcript::{By, What};
-use ftpspec_wire::{eprt_argument, pasv_digits};
+use ftpspec_transcript::{By, Offers, What};
 
 use crate::pattern::is_called;
 use crate::{Player, Seat, Stop, fixture};
@@ -38,13 +37,9 @@ impl Player {
         if let Some(count) = filler(name) {
             return Ok(vec![b'x'; count]);
         }
-        let listener = name.split_once('.').and_then(|(name, what)| Some((self.listeners.get(name)?.address, what)));
-        match listener {
-            Some((address, "port")) => Ok(address.port().to_string().into_bytes()),
-            Some((std::net::SocketAddr::V4(address), "PORT")) => Ok(pasv_digits(address).into_bytes()),
-            Some((address, "EPRT")) => Ok(eprt_argument(address).into_bytes()),
-            _ => Err(Stop::Trouble(format!("nothing is known of ${{{name}}}"))),
-        }
+        name.strip_prefix("octets.")
+            .and_then(fixture::recorded)
+            .ok_or_else(|| Stop::Trouble(format!("nothing is known of ${{{name}}}")))
     }
 
     pub(crate) fn payload(&self, payload: &Payload) -> Result<Arc<[u8]>, Stop> {
@@ -61,6 +56,7 @@ impl Player {
         match payload {
             Payload::All(name) => whole(name),
             Payload::Half(name) => whole(name).map(|octets| Arc::from(&octets[..octets.len() / 2])),
+            Payload::Rest(name) => whole(name).map(|octets| Arc::from(&octets[octets.len() / 2..])),
             Payload::Octets(template) => Ok(Arc::from(self.octets(template)?)),
         }
     }
@@ -94,7 +90,7 @@ impl Player {
             Some(header) if header.content_type == 22 && octets.len() > 5 => {
                 let summary = ftpspec_wire::ClientHello::parse(&octets[5..])
                     .map_or_else(|_| format!("{} octets", octets.len()), |hello| hello.summary());
-                What::ClientHello { summary }
+                What::ClientHello { summary, offers: Offers::Nothing }
             }
             _ => What::Plaintext { looks_like: ftpspec_wire::looks_like(&shown), octets: shown, in_session: false },
         };
@@ -105,11 +101,21 @@ impl Player {
         NetAct::Raw { octets, observe: observe && matches!(self.seat, Seat::Client(_)) }
     }
 
-    /// One command line in several records: each text is protected, and leaves, by itself.
+    /// One command line, or reply, in several records: each text is protected, and leaves, by itself.
     pub(crate) async fn records(&mut self, texts: &[Template]) -> Result<(), Stop> {
         let control = self.control()?;
         let pieces = texts.iter().map(|text| self.octets(text)).collect::<Result<Vec<_>, _>>()?;
         let whole = pieces.concat();
+        if let Seat::Server(side) = &self.seat {
+            let side = Arc::clone(side);
+            let reply = crate::replies::reply_of(&whole);
+            self.log_answer(&control, &reply);
+            for octets in pieces {
+                _ = control.act(NetAct::Write { octets, verb: None }).await;
+            }
+            side.answered(reply.code);
+            return Ok(());
+        }
         self.keep_secret(&control, &whole)?;
         let mut verb = Some(self.log_command(&control, whole.trim_ascii_end()));
         for octets in pieces {
@@ -122,6 +128,8 @@ impl Player {
     /// Acts that produce octets, in one write on one connection.
     pub(crate) async fn together(&mut self, script: &Script, place: Place) -> Result<(), Stop> {
         let mut acts = Vec::new();
+        let mut answered = Vec::new();
+        let mut clears = false;
         let mut connection = None;
         for step in script {
             let on = match &step.act {
@@ -137,7 +145,7 @@ impl Player {
             if connection.as_ref().is_some_and(|other: &Connection| other.name() != named.name()) {
                 return Err(Stop::Trouble("`together` is about one connection".to_owned()));
             }
-            acts.push(match &step.act {
+            let act = match &step.act {
                 Act::Send(text) => {
                     let mut octets = self.octets(text)?;
                     self.keep_secret(&named, &octets)?;
@@ -146,6 +154,10 @@ impl Player {
                 Act::Answer(answer) => {
                     let (reply, octets) = self.reply_octets(answer)?;
                     self.log_answer(&named, &reply);
+                    if self.drops_early(reply.code) {
+                        acts.push(NetAct::DropEarly);
+                    }
+                    answered.push(reply.code);
                     NetAct::Write { octets, verb: None }
                 }
                 Act::Plain { octets, .. } => {
@@ -154,15 +166,25 @@ impl Player {
                 }
                 Act::KeyUpdate { request, .. } => NetAct::KeyUpdate { request: *request },
                 Act::CloseNotify(_) => NetAct::CloseNotify,
-                Act::Clear(_) => NetAct::Clear,
+                Act::Clear(_) => {
+                    clears = true;
+                    NetAct::Clear
+                }
                 _ => NetAct::Fin,
-            });
+            };
+            acts.push(act);
             connection = Some(named);
         }
         let Some(connection) = connection else { return Ok(()) };
-        match connection.together(acts).await {
-            Ok(()) => Ok(()),
-            Err(broken) => Err(self.unmet("together", Why::Closed, "an open connection", &broken.to_string(), place)),
+        if let Err(broken) = connection.together(acts).await {
+            return Err(self.unmet("together", Why::Closed, "an open connection", &broken.to_string(), place));
         }
+        if let Seat::Server(side) = &self.seat {
+            answered.into_iter().for_each(|code| side.answered(code));
+            if clears {
+                side.cleared();
+            }
+        }
+        Ok(())
     }
 }

@@ -25,9 +25,7 @@ impl Player {
             Answer::Text(text) => {
                 let mut octets = self.octets(text)?;
                 octets.extend_from_slice(b"\r\n");
-                let code = std::str::from_utf8(&octets[..octets.len().min(3)]).ok().and_then(|code| code.parse().ok());
-                let words = String::from_utf8_lossy(octets.get(4..octets.len() - 2).unwrap_or_default()).into_owned();
-                Ok((Reply::new(code.unwrap_or(0), &words), octets))
+                Ok((reply_of(&octets), octets))
             }
         }
     }
@@ -43,10 +41,7 @@ impl Player {
         let control = self.control()?;
         self.log_answer(&control, &reply);
         let mut acts = vec![NetAct::Write { octets, verb: None }];
-        if let Seat::Server(side) = &self.seat
-            && reply.code == 234
-            && side.early() == ftpspec_net::Early::Dropped
-        {
+        if self.drops_early(reply.code) {
             acts.insert(0, NetAct::DropEarly);
         }
         if let Err(broken) = control.together(acts).await {
@@ -56,6 +51,11 @@ impl Player {
             side.answered(reply.code);
         }
         Ok(())
+    }
+
+    /// Whether what a client has sent ahead is dropped with this reply.
+    pub(crate) fn drops_early(&self, code: u16) -> bool {
+        matches!(&self.seat, Seat::Server(side) if code == 234 && side.early() == ftpspec_net::Early::Dropped)
     }
 
     /// The next reply on the control connection, whatever it is.
@@ -124,7 +124,7 @@ impl Player {
     }
 
     fn awaits_greeting(&self, control: &str) -> bool {
-        self.log.look(|events| !events.iter().any(|event| is_reply_on(event, control)))
+        self.log.look(|events| greeting_is_next(events, self.cursor(control), control))
     }
 
     /// A reply whose first digit is right, but which no RFC lists for the command.
@@ -146,8 +146,30 @@ impl Player {
     }
 }
 
-fn is_reply_on(event: &Event, connection: &str) -> bool {
-    event.connection.as_deref() == Some(connection) && event.by == By::Peer && matches!(event.what, What::Reply { .. })
+/// What octets that we answer with are meant as, whatever they are: the code at their front, or none (0), and the lines as
+/// they leave.
+pub(crate) fn reply_of(octets: &[u8]) -> Reply {
+    let text = octets.strip_suffix(b"\r\n").unwrap_or(octets);
+    let code = std::str::from_utf8(&text[..text.len().min(3)]).ok().and_then(|code| code.parse().ok());
+    let mut lines = vec![Vec::new()];
+    let mut rest = text;
+    while let Some((octet, behind)) = rest.split_first() {
+        if let Some(next) = rest.strip_prefix(b"\r\n") {
+            lines.push(Vec::new());
+            rest = next;
+        } else {
+            lines.last_mut().expect("there is one from the beginning").push(*octet);
+            rest = behind;
+        }
+    }
+    Reply { code: code.unwrap_or(0), lines }
+}
+
+/// Whether no act has consumed a reply on this connection; one may have come already, and then it is the greeting.
+fn greeting_is_next(events: &[Event], cursor: usize, control: &str) -> bool {
+    !events.iter().take(cursor).any(|event| {
+        event.connection.as_deref() == Some(control) && event.by == By::Peer && matches!(event.what, What::Reply { .. })
+    })
 }
 
 /// A lone code is content with its first digit.
@@ -185,6 +207,46 @@ fn reply_in_words(due: &ReplyMatch) -> String {
                 })
                 .collect();
             format!("a reply {}", keys.join(" or "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use ftpspec_transcript::{By, Event, What};
+
+    use super::{greeting_is_next, reply_of};
+
+    #[test]
+    fn a_greeting_that_came_before_it_is_asked_for_is_the_greeting() {
+        let log = ["control", "other", "control"].map(|connection| Event {
+            seq: 0,
+            at: Duration::ZERO,
+            connection: Some(Arc::from(connection)),
+            by: By::Peer,
+            polite: false,
+            what: What::Reply { reply: reply_of(b"421 Too many\r\n"), protected: false, to: String::new() },
+        });
+        for (cursor, next) in [(0, true), (1, false)] {
+            assert_eq!(greeting_is_next(&log, cursor, "control"), next);
+        }
+        assert!(greeting_is_next(&log, 1, "other"));
+    }
+
+    #[test]
+    fn what_we_answer_with_is_told_as_it_leaves() {
+        for (octets, code, lines) in [
+            (&b"230 Welcome\r\n"[..], 230, vec![&b"230 Welcome"[..]]),
+            (b"230\r\n", 230, vec![b"230"]),
+            (b"220-a\r\n 331 b\nc\r\n220 d\r\n", 220, vec![b"220-a", b" 331 b\nc", b"220 d"]),
+            (b"\xff\xfb\x01220 a\r\n", 0, vec![b"\xff\xfb\x01220 a"]),
+            (b"", 0, vec![b""]),
+        ] {
+            let reply = reply_of(octets);
+            assert_eq!((reply.code, reply.lines), (code, lines.into_iter().map(<[u8]>::to_vec).collect()));
         }
     }
 }

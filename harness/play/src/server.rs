@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use ftpspec_net::Early;
+use ftpspec_net::{Early, Listener};
 use ftpspec_tls::{Handshake, Machine};
 use ftpspec_wire::Reply;
 use tokio::net::TcpStream;
@@ -28,11 +28,15 @@ pub trait ServerSide: Send + Sync {
     /// # Errors
     /// If the engine cannot make one.
     fn machine(&self, data: bool) -> Result<Box<dyn Machine>, String>;
+    /// The name of the certificate that the machine shows, where it is not the usual one.
+    fn shows(&self, data: bool) -> Option<String>;
     /// Looks at a finished handshake; an error is the refusal that is due.
     ///
     /// # Errors
     /// The reply that refuses the transfer.
     fn check(&self, data: bool, handshake: &Handshake) -> Result<(), Reply>;
+    /// The next data connection comes to this listener.
+    fn listens(&self, listener: Listener);
     /// Takes the data connection as agreed: accepts it, or connects. The bool says which.
     fn take_data_connection(&self) -> DataConnection;
     /// What becomes of octets that arrived in the clear before a handshake.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ftpspec_net::limits::{LARGEST_UPLOAD, MOST_CALLERS};
 use ftpspec_net::{Act as NetAct, Carries, Connection, Listener, Setup};
-use ftpspec_scenario::model::{End, FileDue, Name, Payload, Place, Receive, Template, Why};
+use ftpspec_scenario::model::{Callers, End, FileDue, Name, Payload, Place, Receive, Template, Why};
 use ftpspec_transcript::{By, Event, What};
 use ftpspec_wire::{eprt_argument, escaped, pasv_digits, reason};
 use sha2::{Digest, Sha256};
@@ -18,19 +18,42 @@ use crate::waiting::{Waited, in_words, is_end, is_final_reply};
 use crate::{DATA, Player, Seat, ServerSide, Stop, Trap, fixture};
 
 impl Player {
-    pub(crate) fn listen(&mut self, name: &Name, at: Option<&Template>) -> Result<(), Stop> {
+    pub(crate) async fn listen(
+        &mut self,
+        name: &Name,
+        at: Option<&Template>,
+        port: Option<&Template>,
+        callers: Callers,
+    ) -> Result<(), Stop> {
+        let trouble = |error: std::io::Error| Stop::Trouble(format!("listening: {}", reason(&error)));
         let ip = match at {
             Some(at) => self.text(at)?.parse().map_err(|_| Stop::Trouble("`at` is no address".to_owned()))?,
             // On the address that the control connection uses: nothing else is ours.
             None => self.control().map_or(Ipv4Addr::LOCALHOST.into(), |control| control.local().ip()),
         };
-        let listener =
-            Listener::bind((ip, 0).into()).map_err(|error| Stop::Trouble(format!("listening: {}", reason(&error))))?;
-        let address = listener.address();
-        if let SocketAddr::V4(address) = address {
-            self.log.call(&pasv_digits(address), &format!("{{{name}.PORT}}"));
+        let port = match port {
+            Some(port) => self.text(port)?.parse().map_err(|_| Stop::Trouble("`port` is no port".to_owned()))?,
+            None => 0,
+        };
+        let wanted = SocketAddr::new(ip, port);
+        if callers != Callers::Taken {
+            let closed = match callers {
+                Callers::Unanswered => Listener::full(wanted).await.map_err(trouble)?,
+                _ => Listener::refusing(wanted).map_err(trouble)?,
+            };
+            self.know_listener(name, closed.address());
+            self.closed.push(closed);
+            return Ok(());
         }
-        self.log.call(&eprt_argument(address), &format!("{{{name}.EPRT}}"));
+        let listener = Listener::bind(wanted).map_err(trouble)?;
+        let address = listener.address();
+        self.know_listener(name, address);
+        if let Seat::Server(side) = &self.seat
+            && name == DATA
+        {
+            side.listens(listener);
+            return Ok(());
+        }
         let (sender, came) = mpsc::unbounded_channel();
         let (log, full) = (Arc::clone(&self.log), Arc::<str>::from(name.as_str()));
         let task = tokio::spawn(async move {
@@ -43,9 +66,25 @@ impl Player {
                 }
             }
         });
-        self.listeners.insert(name.clone(), Trap { address, came, task });
+        self.listeners.insert(name.clone(), Trap { came, task });
         self.newest_listener = Some(name.clone());
         Ok(())
+    }
+
+    /// Its address is a word in the log, and has its variables.
+    fn know_listener(&mut self, name: &Name, address: SocketAddr) {
+        let mut forms = vec![("port", address.port().to_string()), ("EPRT", eprt_argument(address))];
+        if let SocketAddr::V4(address) = address {
+            forms.push(("PORT", pasv_digits(address)));
+            let [high, low] = address.port().to_be_bytes();
+            forms.push(("p1p2", format!("{high},{low}")));
+        }
+        for (form, value) in forms {
+            if matches!(form, "PORT" | "EPRT") {
+                self.log.call(&value, &format!("{{{name}.{form}}}"));
+            }
+            self.variables.insert(format!("{name}.{form}"), value.into_bytes());
+        }
     }
 
     pub(crate) async fn accept(&mut self, from: Option<&Name>, place: Place) -> Result<(), Stop> {
@@ -168,7 +207,9 @@ impl Player {
             let side = Arc::clone(side);
             let whole = !seen.protected || seen.close_notify || !side.wants_close_notify();
             let octets = connection.received().kept.clone();
-            let whole = whole && octets.len() as u64 == seen.octets && ended != Waited::TimedOut && !seen.reset;
+            // Behind close_notify all is said, and a reset takes nothing back.
+            let cut = seen.reset && !seen.close_notify;
+            let whole = whole && octets.len() as u64 == seen.octets && ended != Waited::TimedOut && !cut;
             side.store(octets, whole);
             if !whole {
                 let reply = side.reply(426);

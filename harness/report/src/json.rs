@@ -4,7 +4,8 @@
 
 use std::fmt::Write;
 
-use ftpspec_results::Results;
+use ftpspec_results::{Results, SelfTest};
+use serde::Serialize;
 
 use crate::escape;
 
@@ -19,7 +20,16 @@ pub fn render(results: &Results) -> String {
 
 /// The document, with the whole transcript of each result that has one.
 pub fn render_with_transcripts(results: &Results) -> String {
-    let document = serde_json::to_string_pretty(results).expect("its keys are text, and nothing in it can refuse");
+    document(results)
+}
+
+/// What a self-test came to: described by `reports/schema/selftest.schema.json`.
+pub fn render_selftest(selftest: &SelfTest) -> String {
+    document(selftest)
+}
+
+fn document(told: &impl Serialize) -> String {
+    let document = serde_json::to_string_pretty(told).expect("its keys are text, and nothing in it can refuse");
     let mut out = String::with_capacity(document.len() + 1);
     let mut units = [0; 2];
     for character in document.chars() {

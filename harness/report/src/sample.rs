@@ -1,8 +1,9 @@
 //! What the tests of every report render: one run with each verdict, and one in which every text is a peer's.
 
 use ftpspec_results::{
-    AtFault, Caret, CaseResult, Diagnosis, Evidence, Fold, Known, Level, Libraries, Plan, Results, Role, RunEvent,
-    ServerLog, Signal, SourceLine, StaleEntry, Subject, Summary, Verdict,
+    AtFault, Caret, CaseResult, DefectTrial, Diagnosis, Evidence, Fold, Known, Level, Libraries, Plan, ProvenDefect,
+    ProvenScenario, Results, Role, RunEvent, SelfTest, SelfTestSummary, ServerLog, Signal, SourceLine, StaleEntry,
+    Subject, Summary, Verdict,
 };
 
 /// The events of a run with each verdict.
@@ -95,6 +96,105 @@ fn hostile_evidence(text: &str, diagnosis: &Diagnosis, places: &Evidence) -> Evi
         also: vec![said()],
         again: said(),
         by_hand: Some(said()),
+    }
+}
+
+/// A self-test that proves everything, with its matrix.
+pub(crate) fn proof() -> SelfTest {
+    let scenarios = vec![
+        proven(
+            "client/data/get-close-notify",
+            &["client-leaves-unread-data"],
+            Summary { pass: 4, ..Summary::default() },
+        ),
+        proven(
+            "server/data/retr-empty-file",
+            &["retr-empty-closes-before-handshake", "retr-empty-never-accepts"],
+            Summary { pass: 8, skip: 1, ..Summary::default() },
+        ),
+        proven("server/data/stor-empty-file", &["stor-empty-refused"], Summary { pass: 8, ..Summary::default() }),
+    ];
+    let met = |id: &str, verdict| DefectTrial {
+        id: id.to_owned(),
+        named: verdict != Verdict::Untestable,
+        caught: verdict != Verdict::Untestable,
+        verdict,
+        diagnosis: None,
+        variant: String::new(),
+        played: 1,
+        reason: None,
+    };
+    let seen = |number| DefectTrial { named: false, ..met(&format!("server/passive/epsv-{number}"), Verdict::Fail) };
+    let defect = |name: &str, role, trials| ProvenDefect {
+        name: name.to_owned(),
+        role,
+        told_as: "as-it-is".to_owned(),
+        caught: true,
+        trials,
+        faults: vec![],
+    };
+    let retr = || met("server/data/retr-empty-file", Verdict::Fail);
+    let many = [met("server/data/stor-empty-file", Verdict::Warn)].into_iter().chain((1..=9).map(seen));
+    let defects = vec![
+        defect(
+            "retr-empty-closes-before-handshake",
+            Role::Server,
+            vec![retr(), met("server/data/list-empty", Verdict::Untestable)],
+        ),
+        defect("retr-empty-never-accepts", Role::Server, vec![retr()]),
+        defect("stor-empty-refused", Role::Server, many.collect()),
+        defect("client-leaves-unread-data", Role::Client, vec![met("client/data/get-close-notify", Verdict::Fail)]),
+    ];
+    SelfTest {
+        tool: "ftpspec".to_owned(),
+        version: "0.1.0".to_owned(),
+        libraries: Libraries { rustls: "0.23.35".to_owned(), openssl: "3.0.17".to_owned() },
+        started: "2026-11-20T21:48:00Z".parse().expect("it is RFC 3339"),
+        duration_ms: Some(16_640),
+        matrix: true,
+        summary: SelfTestSummary::of(&scenarios, &defects),
+        scenarios,
+        defects,
+        trouble: vec![],
+        interrupted: None,
+    }
+}
+
+/// One in which something of everything is wrong.
+pub(crate) fn selftest_with_faults() -> SelfTest {
+    let mut selftest = proof();
+    selftest.matrix = false;
+    selftest.scenarios[0].correct = Summary { pass: 3, fail: 1, ..Summary::default() };
+    let fault = "fail on the correct peer (engine=rustls,version=1.2): download-not-whole";
+    selftest.scenarios[0].faults = vec![fault.to_owned()];
+    selftest.scenarios[2].faults =
+        vec!["it cannot fail: pass with `stor-empty-refused` in all 8 variants, whatever it says of itself".to_owned()];
+    selftest.defects[2].caught = false;
+    selftest.defects[2].trials.truncate(1);
+    selftest.defects[2].trials[0].caught = false;
+    selftest.defects[2].trials[0].verdict = Verdict::Pass;
+    selftest.defects[3].caught = false;
+    selftest.defects[3].trials[0].caught = false;
+    selftest.defects[3].trials[0].diagnosis = Some("client-hangs".to_owned());
+    selftest.defects[1].faults = vec!["its rule for RETR (line 5) never fired".to_owned()];
+    selftest.trouble = vec!["the harness panicked while it played".to_owned()];
+    selftest.interrupted = Some(Signal::Interrupt);
+    selftest.summary = SelfTestSummary::of(&selftest.scenarios, &selftest.defects);
+    selftest
+}
+
+fn proven(id: &str, catches: &[&str], correct: Summary) -> ProvenScenario {
+    ProvenScenario {
+        id: id.to_owned(),
+        role: if id.starts_with("client") { Role::Client } else { Role::Server },
+        level: Level::Must,
+        catches: catches.iter().map(|&name| name.to_owned()).collect(),
+        skipped: (correct.skip > 0)
+            .then(|| "capability: no tickets, whatever is tried".to_owned())
+            .into_iter()
+            .collect(),
+        correct,
+        faults: vec![],
     }
 }
 

@@ -11,11 +11,13 @@ pub(crate) use block::log_heading;
 use live::Live;
 use paint::Paint;
 use progress::Progress;
+pub use selftest::{SelfTestTerminal, render_selftest};
 
 mod block;
 mod live;
 mod paint;
 mod progress;
+mod selftest;
 mod summary;
 
 /// How the terminal's report is laid out.

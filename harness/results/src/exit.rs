@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use crate::{Results, Signal, Verdict};
+use crate::{Results, SelfTest, Signal, Verdict};
 
 /// How the tool ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,10 +31,8 @@ impl Exit {
     /// A signal comes first: a run that was cut short proved nothing about what it left out. Then trouble (3), then
     /// red (1): a stale baseline entry is red even if all else was skipped. Then emptiness (4).
     pub fn of(results: &Results, strict: bool) -> Self {
-        match results.interrupted {
-            Some(Signal::Interrupt) => return Self::Interrupted,
-            Some(Signal::Terminate) => return Self::Terminated,
-            None => {}
+        if let Some(signal) = results.interrupted {
+            return Self::of_signal(signal);
         }
         let cases = &results.results;
         if !results.trouble.is_empty() || cases.iter().any(|case| case.verdict == Verdict::Error) {
@@ -47,6 +45,25 @@ impl Exit {
             return Self::NothingLearnt;
         }
         Self::Green
+    }
+
+    /// How a self-test ends, in the same order: a signal, trouble, red, nothing selected.
+    pub fn of_selftest(selftest: &SelfTest) -> Self {
+        match selftest.interrupted {
+            Some(signal) => Self::of_signal(signal),
+            None if selftest.has_trouble() => Self::Surroundings,
+            None if !selftest.is_proof() => Self::Red,
+            None if selftest.scenarios.is_empty() => Self::NothingLearnt,
+            None => Self::Green,
+        }
+    }
+
+    /// How whatever was cut short by this signal ends.
+    pub fn of_signal(signal: Signal) -> Self {
+        match signal {
+            Signal::Interrupt => Self::Interrupted,
+            Signal::Terminate => Self::Terminated,
+        }
     }
 
     /// The status that the process ends with.

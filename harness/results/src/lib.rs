@@ -9,6 +9,7 @@ mod event;
 mod exit;
 mod fold;
 mod journal;
+mod selftest;
 mod verdict;
 
 pub use case::{Caret, CaseResult, Diagnosis, Evidence, Known, ServerLog, SourceLine};
@@ -16,6 +17,7 @@ pub use event::{Libraries, Plan, RunEvent, Signal, Started, StartedError, Subjec
 pub use exit::Exit;
 pub use fold::{Fold, Results, StaleEntry, Summary};
 pub use journal::{Journal, JournalError, Replay};
+pub use selftest::{DefectTrial, ProvenDefect, ProvenScenario, SelfTest, SelfTestEvent, SelfTestPlan, SelfTestSummary};
 pub use verdict::{AtFault, Level, Role, Verdict};
 
 /// The name of the tool, as it stands in every document that it writes.

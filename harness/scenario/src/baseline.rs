@@ -39,6 +39,8 @@ pub struct BaselineEntry {
     pub link: Option<String>,
     /// The last day on which it holds, `YYYY-MM-DD`.
     pub until: Option<String>,
+    /// What it depends on whether a run sees it at all.
+    pub chance: Option<String>,
     /// Where the entry stands in the file.
     pub place: Place,
     matcher: GlobMatcher,
@@ -84,6 +86,7 @@ fn entry(node: &Node) -> Decoded<BaselineEntry> {
         clause: optional_word(node, "clause", clause, "a clause")?,
         link: optional_text(node, "link")?,
         until: optional_text(node, "until")?,
+        chance: optional_text(node, "chance")?,
         place: node.place,
         matcher: matcher.compile_matcher(),
     })

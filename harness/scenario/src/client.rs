@@ -7,7 +7,7 @@ use crate::decode::{Decoded, list, map, needed, optional_text, text, texts};
 use crate::diagnostic::Diagnostic;
 use crate::grammar::CLIENT_DESCRIPTION;
 use crate::load::load;
-use crate::model::{Source, Template};
+use crate::model::{Source, Template, TlsDemand};
 use crate::node::{Kind, Node};
 use crate::variables::Known;
 
@@ -16,6 +16,8 @@ use crate::variables::Known;
 pub struct ClientDescription {
     /// The name that reports show.
     pub title: String,
+    /// The image in which all of it runs; without one it is what is installed.
+    pub container: Option<String>,
     /// The command that prints its version; empty if there is none.
     pub version: Vec<Template>,
     /// What every command line begins with.
@@ -42,10 +44,10 @@ pub enum Argument {
 }
 
 impl ClientDescription {
-    /// Whether it insists on TLS wherever it can be lost.
+    /// Whether it insists on TLS there.
     #[must_use]
-    pub fn demands_tls(&self) -> bool {
-        self.demands_control && self.demands_data
+    pub fn demands_tls(&self, demand: TlsDemand) -> bool {
+        self.demands_control && (self.demands_data || demand == TlsDemand::Control)
     }
 }
 
@@ -61,6 +63,7 @@ pub fn load_client_description(source: &Arc<Source>) -> Result<ClientDescription
         let env = root.value("env").map(map).transpose()?.unwrap_or_default();
         Ok(ClientDescription {
             title: text(needed(root, "title")?)?.to_owned(),
+            container: optional_text(root, "container")?,
             version: templates("version")?,
             common: templates("common")?,
             actions: actions(needed(root, "actions")?)?,

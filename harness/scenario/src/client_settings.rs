@@ -59,6 +59,8 @@ settings! {
         GoOn => "go-on",
         /// A lie: nothing; the transfer fails.
         GiveUp => "give-up",
+        /// A lie: after an answer that it cannot read nothing, else as it should.
+        GiveUpOverMalformed => "give-up-over-malformed",
         /// A lie: as it should, and in the next transfer EPSV again.
         Repeat => "repeat",
     }
@@ -68,6 +70,20 @@ settings! {
         ControlPeer => "control-peer",
         /// A lie: wherever the 227 says.
         AsTold => "as-told",
+    }
+    /// Whose sessions are offered on a data connection.
+    tickets_of: TicketsOf = ThisSession, "tickets-of" {
+        /// Those of its own control session.
+        ThisSession => "this-session",
+        /// A lie: the newest of any control session.
+        AnySession => "any-session",
+    }
+    /// What becomes of the tickets that data connections bring.
+    new_tickets: NewTickets = Taken, "new-tickets" {
+        /// They are offered on the connections to come.
+        Taken => "taken",
+        /// A lie: only those of the control connection are.
+        Left => "left",
     }
     /// What comes after an AUTH TLS that was refused, or a handshake that failed.
     without_tls: WithoutTls = Ends, "without-tls" {
@@ -84,6 +100,31 @@ settings! {
         Verified => "verified",
         /// A lie: any.
         Any => "any",
+        /// A lie: any on data connections.
+        AnyOnData => "any-on-data",
+        /// A lie: on data connections those that bear the address of a 227, and not the name that the user gave.
+        ForAddressOnData => "for-address-on-data",
+    }
+    /// Which TLS versions are offered.
+    offered_versions: OfferedVersions = Modern, "versions" {
+        /// TLS 1.2 and 1.3.
+        Modern => "modern",
+        /// A lie by RFC 8996: TLS 1.0 and 1.1 too.
+        OldToo => "old-too",
+    }
+    /// The cipher suites that it offers.
+    offered_suites: OfferedSuites = Usual, "suites" {
+        /// Those with forward secrecy and an AEAD.
+        Usual => "usual",
+        /// A lie: of them those with AES-256-GCM.
+        Aes256 => "AES-256",
+    }
+    /// What a reply with many lines is.
+    many_lines: ManyLines = OneReply, "many-lines" {
+        /// One reply, which ends with its last line.
+        OneReply => "one-reply",
+        /// A lie: a reply with each line that begins with a code.
+        ManyReplies => "many-replies",
     }
     /// What becomes of clear octets that stand behind the 234.
     octets_after_234: OctetsAfter234 = GivenToTls, "octets-after-234" {

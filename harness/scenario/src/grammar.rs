@@ -9,7 +9,8 @@ mod documents;
 mod patterns;
 
 pub(crate) use documents::{
-    BASELINE, CLIENT_DEFECT, CLIENT_DESCRIPTION, CLIENT_RULES, DEFECT, DIAGNOSIS, RULES, SCENARIO, SERVER, TARGET,
+    BASELINE, CLIENT, CLIENT_DEFECT, CLIENT_DESCRIPTION, CLIENT_RULES, DEFECT, DIAGNOSIS, RULES, SCENARIO, SERVER,
+    TARGET,
 };
 pub(crate) use patterns::{ALERTS, carries_word};
 
@@ -30,6 +31,11 @@ pub struct ActDescription {
 /// Every act, in the order in which they are best learnt.
 pub fn acts() -> impl Iterator<Item = ActDescription> {
     acts::ACTS.iter().map(|key| ActDescription { name: key.name, text: key.doc })
+}
+
+/// Every demand of `expect`.
+pub(crate) fn demands() -> impl Iterator<Item = ActDescription> {
+    patterns::EXPECTATIONS.iter().map(|key| ActDescription { name: key.name, text: key.doc })
 }
 
 /// The fixtures that every subject has, or that are made for it.

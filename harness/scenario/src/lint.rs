@@ -11,7 +11,7 @@ use crate::model::{
     Act, Answer, Connect, ConnectTo, Demand, EventKind, Handshake, Leaf, Level, Name, Payload, PeerScript, Place,
     ReplyMatch, Role, Rule, Script, Step, Template, Variant,
 };
-use crate::variables::{Piece, pieces};
+use crate::variables::{LISTENER_FORMS, Piece, pieces};
 
 /// Looks over the scripts of one variant.
 pub(crate) fn variant(variant: &Variant, role: Role, problems: &mut Vec<Problem>) {
@@ -269,7 +269,8 @@ impl Walk<'_> {
     fn listener_variables(&mut self, template: &Template, place: Place, state: &State) {
         for piece in pieces(&template.0, place).unwrap_or_default() {
             let Piece::Variable(name) = piece else { continue };
-            if let Some((listener, "port" | "PORT" | "EPRT")) = name.split_once('.')
+            if let Some((listener, form)) = name.split_once('.')
+                && LISTENER_FORMS.contains(&form)
                 && !state.listeners.contains(listener)
             {
                 self.due(
@@ -300,7 +301,7 @@ fn templates(act: &Act) -> Vec<&Template> {
         | Act::Record { octets: text, .. } => vec![text],
         Act::Passive(passive) => vec![&passive.command],
         Act::Records(texts) => texts.iter().collect(),
-        Act::Listen { at, .. } => at.iter().collect(),
+        Act::Listen { at, port, .. } => at.iter().chain(port).collect(),
         Act::Connect(connect) => connect.from.iter().collect(),
         _ => Vec::new(),
     }

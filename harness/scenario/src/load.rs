@@ -18,7 +18,7 @@ use crate::decode::{
 };
 use crate::diagnostic::{Diagnostic, Problem};
 use crate::expand::{Budget, Expansion};
-use crate::grammar::{CLIENT_DEFECT, CLIENT_RULES, DEFECT, DIAGNOSIS, EXPECTATIONS, RULES, SCENARIO, SCRIPT};
+use crate::grammar::{CLIENT, CLIENT_DEFECT, CLIENT_RULES, DEFECT, DIAGNOSIS, EXPECTATIONS, RULES, SCENARIO, SCRIPT};
 use crate::lint;
 use crate::model::{
     AtFault, Capability, Defect, Diagnosis, Effects, EventKind, Level, PeerScript, Place, Role, Scenario, Source,
@@ -248,7 +248,7 @@ fn variant(
     for node in scripts.clone().chain(&client).chain(&expect) {
         known.check(node, &axes, problems);
     }
-    let shapes = [(&steps, &SCRIPT), (&server, &RULES), (&expect, &EXPECTATIONS)];
+    let shapes = [(&steps, &SCRIPT), (&server, &RULES), (&client, &CLIENT), (&expect, &EXPECTATIONS)];
     for (node, shape) in shapes {
         if let Some(node) = node {
             check(shape, node, Stage::Expanded, problems);

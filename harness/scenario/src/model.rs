@@ -191,13 +191,19 @@ pub enum Act {
     Open(Template),
     /// Sends PASV or EPSV (or what the text says), and remembers the address in the reply.
     Passive(Passive),
-    /// Opens a listener of our own; `${NAME.port}`, `${NAME.PORT}` and `${NAME.EPRT}` are its number, its h1,…,p2 form
-    /// and its |1|…| form. Whoever connects to it is logged under its name, whether it is accepted by an act or not.
+    /// Opens a listener of our own; `${NAME.port}`, `${NAME.PORT}`, `${NAME.p1p2}` and `${NAME.EPRT}` are its number, its
+    /// h1,…,p2 form, the end of that, and its |1|…| form. Whoever connects to it is logged under its name, whether it is accepted by an act or not.
+    ///
+    /// In a server's script the name `data` is that of the passive listener that the next transfer takes.
     Listen {
         /// The name of the listener.
         name: Name,
         /// Its address; the control connection's own if nothing is said.
         at: Option<Template>,
+        /// Its port; a free one if nothing is said.
+        port: Option<Template>,
+        /// What becomes of those who connect.
+        callers: Callers,
     },
     /// Takes the data connection as agreed: a server accepts it, or connects in active mode; a client takes what has
     /// connected to a listener of its own from the control connection's peer.
@@ -280,6 +286,18 @@ pub enum Act {
     Leaf(Leaf, String),
 }
 
+/// What becomes of those who connect to a listener of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Callers {
+    /// They are accepted.
+    #[default]
+    Taken,
+    /// The port is ours, and nobody listens on it: a SYN is answered with RST.
+    Refused,
+    /// There is no room for them: a SYN gets no answer.
+    Unanswered,
+}
+
 /// A conclusion that a script draws in words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leaf {
@@ -344,6 +362,8 @@ pub enum Payload {
     All(Option<String>),
     /// Its first half.
     Half(Option<String>),
+    /// What its first half leaves.
+    Rest(Option<String>),
     /// Octets written in the file, `${octets.NAME}` included.
     Octets(Template),
 }
@@ -398,6 +418,8 @@ pub struct Handshake {
     pub offers: Option<Name>,
     /// Only begins it: the script goes on at once, and may `await: handshake` later.
     pub only_begins: bool,
+    /// Only begins it, and of our flight only the first record leaves (server).
+    pub is_cut: bool,
     /// Reading stops the moment it is done: what the peer sends behind it waits for a `release`.
     pub then_holds: bool,
 }
@@ -558,6 +580,8 @@ pub enum EventKind {
     File,
     /// `ended`: the client under test has ended; `is: [succeeded]`, `is: [hung]`.
     Ended,
+    /// `fetched`: what the client kept of a file that it was to fetch; `is: [intact]`, `is: [other]`, `is: [none]`.
+    Fetched,
 }
 
 /// Whose event it is.
@@ -591,26 +615,74 @@ pub enum Demand {
     Count(BTreeMap<String, usize>),
     /// The client under test succeeds or fails.
     Client(ClientOutcome),
-    /// Every file of the request arrived whole.
-    FilesIntact,
+    /// The files of the request, where they were to arrive.
+    Files(FilesDue),
+    /// The client's commands, of those that any row names, are one of these rows; which one is noted.
+    Rows(Vec<Row>),
+}
+
+impl Demand {
+    /// The word of files, and of `unmet` in a diagnosis.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Never(_) => "never",
+            Self::Order(_) => "order",
+            Self::Count(_) => "count",
+            Self::Client(_) => "client",
+            Self::Files(_) => "files",
+            Self::Rows(_) => "rows",
+        }
+    }
+}
+
+/// How the files of a request must have arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FilesDue {
+    /// Each of them whole.
+    Intact,
+    /// Each of them whole, or the client reports failure: what has come to harm must not be called a success.
+    IntactOrFailed,
+}
+words!(FilesDue { Intact => "intact", IntactOrFailed => "intact-or-failed" });
+
+/// A row of a table of what clients may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// What a note calls it.
+    pub name: String,
+    /// The commands, in this order and no other; a list within is a choice.
+    pub commands: Vec<Vec<String>>,
 }
 
 /// What the client under test is asked to do: `client: {get: [text]}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientRequest {
-    /// The action: `login`, `get`, `put`, `list`, `ccc`.
+    /// The action: `login`, `get`, `put`, `list`, `ccc`, `active`, `parallel`.
     pub action: String,
     /// The fixtures it is about.
     pub files: Vec<String>,
-    /// The client is told to go on only with TLS; one that cannot be told so is not judged.
-    pub demands_tls: bool,
+    /// Where the client is told to go on only with TLS; one that cannot be told so is not judged.
+    pub demands_tls: Option<TlsDemand>,
 }
+
+/// Where a client is told to go on only with TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsDemand {
+    /// On the control connection.
+    Control,
+    /// On data connections too.
+    Data,
+}
+words!(TlsDemand { Control => "demanded", Data => "demanded-on-data" });
 
 /// How the client under test must end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClientOutcome {
     /// It reports success.
     Succeeds,
+    /// It reports success or failure; which of them is noted.
+    Ends,
     /// It reports failure, in this time if one is given.
     Fails {
         /// The bound.
@@ -798,6 +870,7 @@ words!(ProtectionLevel { C => "C", P => "P" });
 words!(Resume { Newest => "newest", No => "no", First => "first-again", EachOnce => "each-once" });
 words!(End { CloseNotify => "close_notify", Fin => "FIN", Rst => "RST" });
 words!(By { Us => "us", Peer => "peer" });
+words!(Callers { Taken => "taken", Refused => "refused", Unanswered => "unanswered" });
 words!(AtFault { Subject => "subject", Path => "path", Configuration => "configuration", Harness => "harness" });
 words!(Why {
     Timeout => "timeout", Closed => "closed", Alert => "alert", Code => "code", Plaintext => "plaintext",
@@ -812,7 +885,7 @@ words!(EventKind {
     CertificateRequest => "certificate-request", Ticket => "ticket", Waiting => "waiting", Alert => "alert", CloseNotify => "close_notify",
     Fin => "FIN", Rst => "RST", Close => "close", End => "end", Plaintext => "plaintext", Octets => "octets",
     Timeout => "timeout", Unmet => "unmet", Leaf => "leaf", UnaskedReply => "unasked-reply", File => "file",
-    Ended => "ended",
+    Ended => "ended", Fetched => "fetched",
 });
 
 /// What a subject offers or is set up to do: the words of `needs` and of `provides`.

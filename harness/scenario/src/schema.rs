@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::grammar::{CLIENT_DESCRIPTION, DEFECT, DIAGNOSIS, SCENARIO, SERVER, TARGET};
+use crate::grammar::{CLIENT_DEFECT, CLIENT_DESCRIPTION, DEFECT, DIAGNOSIS, RULES, SCENARIO, SERVER, TARGET};
 use crate::settings::MOST_TICKETS;
 use crate::shape::{Choice, Format, Key, Named, Settings, Shape, allows_nothing};
 
@@ -17,6 +17,8 @@ pub enum SchemaKind {
     Scenario,
     /// A defect of the reference server.
     Defect,
+    /// A defect of the reference client.
+    ClientDefect,
     /// A diagnosis.
     Diagnosis,
     /// The description of a server.
@@ -25,12 +27,22 @@ pub enum SchemaKind {
     Target,
     /// The description of a client.
     Client,
+    /// Settings and rules of the reference server.
+    Rules,
 }
 
 impl SchemaKind {
     /// Every kind.
-    pub const ALL: &'static [Self] =
-        &[Self::Scenario, Self::Defect, Self::Diagnosis, Self::Server, Self::Target, Self::Client];
+    pub const ALL: &'static [Self] = &[
+        Self::Scenario,
+        Self::Defect,
+        Self::ClientDefect,
+        Self::Diagnosis,
+        Self::Server,
+        Self::Target,
+        Self::Client,
+        Self::Rules,
+    ];
 
     /// The word that the command line uses.
     #[must_use]
@@ -38,10 +50,12 @@ impl SchemaKind {
         match self {
             Self::Scenario => "scenario",
             Self::Defect => "defect",
+            Self::ClientDefect => "client-defect",
             Self::Diagnosis => "diagnosis",
             Self::Server => "server",
             Self::Target => "target",
             Self::Client => "client",
+            Self::Rules => "rules",
         }
     }
 
@@ -58,17 +72,19 @@ impl SchemaKind {
     }
 
     fn is_expanded(self) -> bool {
-        matches!(self, Self::Scenario | Self::Defect)
+        matches!(self, Self::Scenario | Self::Defect | Self::ClientDefect | Self::Rules)
     }
 
     fn shape(self) -> &'static Shape {
         match self {
             Self::Scenario => &SCENARIO,
             Self::Defect => &DEFECT,
+            Self::ClientDefect => &CLIENT_DEFECT,
             Self::Diagnosis => &DIAGNOSIS,
             Self::Server => &SERVER,
             Self::Target => &TARGET,
             Self::Client => &CLIENT_DESCRIPTION,
+            Self::Rules => &RULES,
         }
     }
 }
@@ -156,13 +172,17 @@ impl Writer {
         for key in with_value.chain(choice.beside) {
             properties.insert(key.name.into(), self.property(key));
         }
-        let map = json!({
+        let mut map = json!({
             "type": "object",
             "properties": properties,
             "additionalProperties": false,
             "minProperties": 1,
             "maxProperties": 1 + choice.beside.len(),
         });
+        if self.is_expanded {
+            // `{"${action}": [text]}`: what follows is looked at once it is known what it is.
+            map["patternProperties"] = json!({ VARIABLE: {} });
+        }
         if bare.is_empty() {
             return object([("anyOf", json!([map]))]);
         }
@@ -219,13 +239,16 @@ impl Writer {
             json!({
                 "description": "A text with a variable, such as `${open}`.",
                 "type": "string",
-                "pattern": "\\$\\{[A-Za-z0-9._-]+\\}",
+                "pattern": VARIABLE,
             })
         });
         let variable = object([("$ref", json!("#/$defs/variable"))]);
         object([("anyOf", Value::Array(vec![Value::Object(value), Value::Object(variable)]))])
     }
 }
+
+/// A variable, anywhere in a text.
+const VARIABLE: &str = r"\$\{[A-Za-z0-9._-]+\}";
 
 /// The words, and what YAML makes of those that look like a number or a boolean.
 fn one_of(words: &[&str]) -> Object {
@@ -274,6 +297,8 @@ mod tests {
                 ["scenarios", "server" | "client" | "proxy", ..] => SchemaKind::Scenario,
                 ["scenarios", "diagnoses", _] => SchemaKind::Diagnosis,
                 ["fixtures", "defects", "server", _] => SchemaKind::Defect,
+                ["fixtures", "defects", "client", _] => SchemaKind::ClientDefect,
+                ["fixtures", "clients", name] if name.ends_with(".yaml") => SchemaKind::Client,
                 ["docker", _, "peer.yaml"] => SchemaKind::Server,
                 _ => continue,
             };
@@ -295,6 +320,8 @@ mod tests {
             ("title: x\nlevel: should\nsteps: [{send: a, reply: 220}]\n", false),
             ("title: x\nlevel: should\nstep: [login]\n", false),
             ("level: should\nsteps: [login]\n", false),
+            ("title: x\nlevel: should\nclient: {\"${action}\": [empty]}\nexpect: []\n", true),
+            ("title: x\nlevel: should\nclient: {fetch: [empty]}\nexpect: []\n", false),
         ] {
             assert_eq!(satisfies(&value(&parse(text).expect("YAML")), &schema, &schema), right, "{text}");
         }
@@ -315,7 +342,7 @@ mod tests {
                 Value::Array(types) => types.iter().any(|one| has_type(value, one)),
                 one => has_type(value, one),
             },
-            "pattern" if rule == "\\$\\{[A-Za-z0-9._-]+\\}" => value.as_str().is_none_or(|text| text.contains("${")),
+            "pattern" if rule == VARIABLE => value.as_str().is_none_or(|text| text.contains("${")),
             "required" => value.as_object().is_none_or(|map| {
                 rule.as_array().expect("a list").iter().all(|key| map.contains_key(key.as_str().expect("a text")))
             }),
@@ -324,14 +351,16 @@ mod tests {
                 map.iter().all(|(key, value)| rule.get(key).is_none_or(|rule| satisfies(value, rule, root)))
             }),
             "additionalProperties" => value.as_object().is_none_or(|map| {
-                let known = |key: &String| rules.get("properties").is_some_and(|known| known.get(key).is_some());
+                let named = |key: &String| rules.get("properties").is_some_and(|known| known.get(key).is_some());
+                let variable = |key: &String| rules.contains_key("patternProperties") && key.contains("${");
+                let known = |key: &String| named(key) || variable(key);
                 map.iter().all(|(key, value)| known(key) || satisfies(value, rule, root))
             }),
             "minProperties" => value.as_object().is_none_or(|map| Some(map.len() as u64) >= rule.as_u64()),
             "maxProperties" => value.as_object().is_none_or(|map| Some(map.len() as u64) <= rule.as_u64()),
             "minimum" => value.as_u64().is_none_or(|number| Some(number) >= rule.as_u64()),
             "maximum" => value.as_u64().is_none_or(|number| Some(number) <= rule.as_u64()),
-            "propertyNames" | "pattern" | "description" | "title" | "$schema" | "$defs" => true,
+            "patternProperties" | "propertyNames" | "pattern" | "description" | "title" | "$schema" | "$defs" => true,
             other => panic!("the test does not know `{other}`"),
         })
     }

@@ -15,6 +15,11 @@ pub struct ServerSettings {
     pub reuse: Reuse,
     /// `reuse-after-ccc`: whether the check of reuse remembers the control session once CCC ended it.
     pub reuse_after_ccc: Memory,
+    /// `certificate`: which one the server shows.
+    pub certificate: ServerCertificate,
+    /// `data-certificate`: which one it shows on data connections, none of which is resumed then; the same if nothing is
+    /// said.
+    pub data_certificate: Option<ServerCertificate>,
     /// `client-certificate`: whether one is asked for.
     pub client_certificate: ClientCertificate,
     /// `certificate-cross-check`: whether the data connection's client certificate must be the control connection's.
@@ -45,6 +50,8 @@ pub struct ServerSettings {
     pub second_auth: Permission,
     /// `versions`: the TLS versions that are spoken.
     pub versions: Versions,
+    /// `suites`: the cipher suites that can be agreed on.
+    pub suites: Suites,
     /// `passive-ports`: where passive listeners are.
     pub passive_ports: PassivePorts,
     /// `epsv-all`: whether EPSV ALL shuts the other ways to a data connection.
@@ -110,6 +117,21 @@ Memory {
     Remembered => "remembered",
     /// A lie: it is asked of the connection, which has no TLS any more.
     Forgotten => "forgotten",
+});
+choice!(/// A server's certificate, by its name in `certs/recipe`.
+ServerCertificate {
+    /// A good one.
+    Usual => "server",
+    /// As good, with another key.
+    Other => "server-other",
+    /// As good, for the host's name, and not for its address.
+    ByName => "server-by-name",
+    /// A lie: of another host.
+    WrongName => "server-wrong-name",
+    /// A lie: its time is over.
+    Expired => "server-expired",
+    /// A lie: of a CA that nobody knows.
+    ForeignCa => "server-foreign-ca",
 });
 choice!(/// `client-certificate`
 ClientCertificate {
@@ -209,6 +231,21 @@ Versions {
     Modern => "modern",
     /// A lie by RFC 8996: TLS 1.0 and 1.1 too.
     OldToo => "old-too",
+    /// A lie by RFC 8996: TLS 1.0 and no other.
+    Only10 => "only-1.0",
+    /// A lie by RFC 8996: TLS 1.1 and no other.
+    Only11 => "only-1.1",
+});
+choice!(/// `suites`
+Suites {
+    /// Those with forward secrecy and an AEAD.
+    Usual => "usual",
+    /// Of them those with AES-128-GCM.
+    Aes128 => "AES-128",
+    /// Of them those with AES-256-GCM.
+    Aes256 => "AES-256",
+    /// Of them those with ChaCha20-Poly1305.
+    ChaCha20 => "ChaCha20",
 });
 choice!(/// `passive-ports`
 PassivePorts {
@@ -296,6 +333,8 @@ impl Default for ServerSettings {
             tickets: 2,
             reuse: Reuse::Offered,
             reuse_after_ccc: Memory::Remembered,
+            certificate: ServerCertificate::Usual,
+            data_certificate: None,
             client_certificate: ClientCertificate::NotAsked,
             certificate_cross_check: CrossCheck::None,
             clear_login: Permission::Allowed,
@@ -311,6 +350,7 @@ impl Default for ServerSettings {
             auth_ssl: AuthSsl::Refused,
             second_auth: Permission::Refused,
             versions: Versions::Modern,
+            suites: Suites::Usual,
             passive_ports: PassivePorts::Any,
             epsv_all: Attention::Heeded,
             epsv_protocol: EpsvProtocol::Checked,
@@ -353,6 +393,8 @@ pub const SETTINGS: &[(&str, &[&str])] = &[
     ("tickets", &[]),
     ("reuse", Reuse::WORDS),
     ("reuse-after-ccc", Memory::WORDS),
+    ("certificate", ServerCertificate::WORDS),
+    ("data-certificate", ServerCertificate::WORDS),
     ("client-certificate", ClientCertificate::WORDS),
     ("certificate-cross-check", CrossCheck::WORDS),
     ("clear-login", Permission::WORDS),
@@ -368,6 +410,7 @@ pub const SETTINGS: &[(&str, &[&str])] = &[
     ("auth-ssl", AuthSsl::WORDS),
     ("second-auth", Permission::WORDS),
     ("versions", Versions::WORDS),
+    ("suites", Suites::WORDS),
     ("passive-ports", PassivePorts::WORDS),
     ("epsv-all", Attention::WORDS),
     ("epsv-protocol", EpsvProtocol::WORDS),
@@ -419,6 +462,11 @@ impl ServerSettings {
             }
             "reuse" => set!(reuse: Reuse),
             "reuse-after-ccc" => set!(reuse_after_ccc: Memory),
+            "certificate" => set!(certificate: ServerCertificate),
+            "data-certificate" => {
+                self.data_certificate =
+                    Some(word(setting, value, ServerCertificate::WORDS, ServerCertificate::from_word)?);
+            }
             "client-certificate" => set!(client_certificate: ClientCertificate),
             "certificate-cross-check" => set!(certificate_cross_check: CrossCheck),
             "clear-login" => set!(clear_login: Permission),
@@ -434,6 +482,7 @@ impl ServerSettings {
             "auth-ssl" => set!(auth_ssl: AuthSsl),
             "second-auth" => set!(second_auth: Permission),
             "versions" => set!(versions: Versions),
+            "suites" => set!(suites: Suites),
             "passive-ports" => set!(passive_ports: PassivePorts),
             "epsv-all" => set!(epsv_all: Attention),
             "epsv-protocol" => set!(epsv_protocol: EpsvProtocol),

@@ -226,6 +226,10 @@ fn check_choice(choice: &Choice, entries: &[(Node, Node)], node: &Node, stage: S
             check(key.shape, value, stage, problems);
             continue;
         }
+        if stage == Stage::Written && is_variable(text) {
+            chosen = chosen.or(Some("…"));
+            continue;
+        }
         let Some(key) = choice.keys.iter().find(|key| key.name == text) else {
             let what = choice.noun.split_once(' ').map_or(choice.noun, |(_, noun)| noun);
             problems.push(unknown(what, text, name, choice.keys.iter().map(|key| key.name)));

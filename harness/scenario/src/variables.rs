@@ -86,11 +86,9 @@ impl Known {
         Self { names: CLIENT_DESCRIBED.iter().map(|name| (*name).to_owned()).collect() }
     }
 
-    /// Adds the number and the h1,…,p2 form of a listener.
+    /// Adds the forms in which a listener's address can be written.
     pub(crate) fn add_listener(&mut self, name: &str) {
-        self.names.insert(format!("{name}.port"));
-        self.names.insert(format!("{name}.PORT"));
-        self.names.insert(format!("{name}.EPRT"));
+        self.names.extend(LISTENER_FORMS.iter().map(|form| format!("{name}.{form}")));
     }
 
     /// Adds the path on the server of the file that a client is about.
@@ -146,7 +144,7 @@ impl Known {
                 let octets = escaped(octets.as_bytes());
                 Problem::new(place, format!("no file fixtures/octets/{octets}.hex")).due(family("octets."))
             }
-            Some((listener, "port" | "PORT" | "EPRT")) => {
+            Some((listener, form)) if LISTENER_FORMS.contains(&form) => {
                 let listener = escaped(listener.as_bytes());
                 Problem::new(place, format!("no listener `{listener}` is made"))
                     .due(format!("`listen: {{as: {listener}}}` before `${{{shown}}}`"))
@@ -170,6 +168,9 @@ const LONGEST_FILLER: usize = 1 << 20;
 pub(crate) fn is_reserved(name: &str) -> bool {
     matches!(name, "item" | "engine" | "version") || SESSION.contains(&name) || name.contains('.')
 }
+
+/// The number of its port, h1,…,p2, |1|…|, and the p1,p2 of its port alone.
+pub(crate) const LISTENER_FORMS: &[&str] = &["port", "PORT", "EPRT", "p1p2"];
 
 const OCTETS: &str = "fixtures/octets/";
 const SESSION: &[&str] = &["user", "password", "address", "port", "network-protocol", "upload", "transfer.any"];

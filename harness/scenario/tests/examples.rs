@@ -68,7 +68,7 @@ fn a_client_scenario_has_rules_a_request_and_demands() {
 
     let scenario = self::scenario("client/auth/plaintext-in-handshake.yaml", PLAINTEXT_IN_HANDSHAKE);
     let variant = &scenario.variants[0];
-    assert!(variant.client.as_ref().is_some_and(|client| client.demands_tls && client.action == "login"));
+    assert!(variant.client.as_ref().is_some_and(|client| client.demands_tls.is_some() && client.action == "login"));
     assert_eq!(variant.expect[1].level, Some(Level::Field));
     let Demand::Never(pattern) = &variant.expect[2].demand else { panic!("a never") };
     assert_eq!((&pattern.to[..], pattern.protected), (&["USER".to_owned(), "PASS".to_owned()][..], Some(false)));

@@ -26,5 +26,6 @@ pub use machine::{
 };
 pub use sessions::{Resume, Sessions};
 pub use settings::{
-    ClientCertificate, ClientSettings, Engine, Identity, KeyLog, Reuse12, ServerSettings, Trust, UnknownWord, Version,
+    Aead, ClientCertificate, ClientSettings, Engine, Identity, KeyLog, Reuse12, ServerSettings, Suites, Trust,
+    UnknownWord, Version,
 };

@@ -52,9 +52,9 @@ impl FromStr for Engine {
 /// A version of TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Version {
-    /// TLS 1.0 (RFC 2246); only with [`Engine::Openssl`] and `old_suites`.
+    /// TLS 1.0 (RFC 2246); only with [`Engine::Openssl`] and [`Suites::OldToo`].
     Tls10,
-    /// TLS 1.1 (RFC 4346); only with [`Engine::Openssl`] and `old_suites`.
+    /// TLS 1.1 (RFC 4346); only with [`Engine::Openssl`] and [`Suites::OldToo`].
     Tls11,
     /// TLS 1.2 (RFC 5246).
     Tls12,
@@ -153,8 +153,8 @@ pub struct ClientSettings {
     pub identity: Option<Identity>,
     /// The protocols to offer (RFC 7301), the favourite first; none: the extension is not sent.
     pub alpn: Vec<Vec<u8>>,
-    /// Also RSA key exchange, CBC, SHA-1 and short keys; only with [`Engine::Openssl`].
-    pub old_suites: bool,
+    /// The cipher suites.
+    pub suites: Suites,
     /// Where the secrets go.
     pub key_log: Option<KeyLog>,
 }
@@ -166,7 +166,7 @@ impl fmt::Debug for ClientSettings {
             .field("server_name", &self.server_name)
             .field("identity", &self.identity)
             .field("alpn", &self.alpn)
-            .field("old_suites", &self.old_suites)
+            .field("suites", &self.suites)
             .finish_non_exhaustive()
     }
 }
@@ -187,8 +187,8 @@ pub struct ServerSettings {
     /// The protocols to choose from, the favourite first. If the client offers some and none is among these, the
     /// handshake ends with no_application_protocol (RFC 7301 §3.2). None: the extension is ignored.
     pub alpn: Vec<Vec<u8>>,
-    /// Also RSA key exchange, CBC, SHA-1 and short keys; only with [`Engine::Openssl`].
-    pub old_suites: bool,
+    /// The cipher suites.
+    pub suites: Suites,
     /// Where the secrets go.
     pub key_log: Option<KeyLog>,
 }
@@ -202,7 +202,7 @@ impl fmt::Debug for ServerSettings {
             .field("tickets", &self.tickets)
             .field("reuse_tls12", &self.reuse_tls12)
             .field("alpn", &self.alpn)
-            .field("old_suites", &self.old_suites)
+            .field("suites", &self.suites)
             .finish_non_exhaustive()
     }
 }
@@ -223,6 +223,40 @@ pub enum ClientCertificate {
         /// The certificates (PEM) that a client's certificate must chain to.
         roots: Vec<u8>,
     },
+}
+
+/// The cipher suites that a side has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Suites {
+    /// Those with forward secrecy and an AEAD, which both engines have.
+    #[default]
+    Modern,
+    /// Also RSA key exchange, CBC, SHA-1 and short keys; only with [`Engine::Openssl`].
+    OldToo,
+    /// Of the modern ones those with this AEAD.
+    Only(Aead),
+}
+
+/// An AEAD that suites of TLS 1.2 and of TLS 1.3 are made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Aead {
+    /// AES-128-GCM: TLS_AES_128_GCM_SHA256, which every TLS 1.3 has (RFC 8446 §9.1), and its kin.
+    Aes128,
+    /// AES-256-GCM.
+    Aes256,
+    /// ChaCha20-Poly1305.
+    ChaCha20,
+}
+
+impl Aead {
+    /// What the IANA names of its suites have in them.
+    pub(crate) fn in_names(self) -> &'static str {
+        match self {
+            Self::Aes128 => "_AES_128_GCM_",
+            Self::Aes256 => "_AES_256_GCM_",
+            Self::ChaCha20 => "_CHACHA20_POLY1305_",
+        }
+    }
 }
 
 /// How a server lets sessions of TLS 1.2 and below be resumed.

@@ -92,6 +92,8 @@ pub enum What {
     ClientHello {
         /// In words: version, suites, extensions.
         summary: String,
+        /// Whether it offers a session for resumption.
+        offers: Offers,
     },
     /// A ServerHello.
     ServerHello,
@@ -256,6 +258,23 @@ pub enum What {
     },
 }
 
+/// Which session a ClientHello offers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Offers {
+    /// None, or only the session id that TLS 1.3 sends for the sake of middleboxes.
+    #[default]
+    Nothing,
+    /// One of TLS 1.2 and below.
+    Session,
+    /// A ticket of TLS 1.3.
+    Ticket {
+        /// The head of its SHA-256, in hex.
+        id: String,
+        /// It was offered on another connection before.
+        again: bool,
+    },
+}
+
 /// What a finished handshake came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handshake {
@@ -271,6 +290,8 @@ pub struct Handshake {
     pub certificate: Option<String>,
     /// `not-asked`, `asked` or `sent`.
     pub client_certificate: &'static str,
+    /// The name of the certificate that we showed as the server, where it is not the usual one.
+    pub shown: Option<String>,
     /// The name of our own certificate, if it was sent.
     pub identity: Option<String>,
 }

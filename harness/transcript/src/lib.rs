@@ -7,7 +7,7 @@ mod log;
 mod normal;
 mod order;
 
-pub use event::{By, Event, Handshake, Place, What};
+pub use event::{By, Event, Handshake, Offers, Place, What};
 pub use log::{Log, MOST_EVENTS, Secret};
 pub use normal::{Following, Style, conversation, normal_form};
 pub use order::{Order, order, unasked_replies};

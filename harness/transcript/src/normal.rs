@@ -4,7 +4,7 @@
 
 mod following;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use ftpspec_wire::{LooksLike, Reply, alert_name, escaped};
@@ -26,6 +26,9 @@ pub enum Style {
 
 /// In place of a connection's name, where the client under test is meant as a program.
 const CLIENT: &str = "client";
+
+/// In place of a connection's name, where our own server does something of its own accord.
+const SERVER: &str = "server";
 
 /// The widest plaintext that is shown in a line.
 const PLAINTEXT_SHOWN: usize = 96;
@@ -62,11 +65,13 @@ pub fn conversation(events: &[Event], words: &[(String, String)], style: Style, 
 
 /// Between two acts of ours, the events of the connection that the act was on come first, then the others in the order
 /// of their first appearance. What arrives on a data connection stands behind the last act that it can be an answer to:
-/// one on that connection, or a transfer command; a later NOOP on the control connection orders nothing there.
+/// one on that connection, or a transfer command; a later NOOP on the control connection orders nothing there, nor does
+/// the next transfer on a connection that we have ended.
 fn by_connection(events: &[Event], divides: fn(&Event) -> bool) -> Vec<&Event> {
     let mut rank: BTreeMap<&str, usize> = BTreeMap::new();
     let mut segment = 0;
     let mut answering: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut ended: BTreeSet<&str> = BTreeSet::new();
     let mut keyed = Vec::with_capacity(events.len());
     let mut acted_on = vec![None];
     for event in events {
@@ -75,11 +80,15 @@ fn by_connection(events: &[Event], divides: fn(&Event) -> bool) -> Vec<&Event> {
             segment += 1;
             acted_on.push(name);
             if transfers(event) {
-                answering.values_mut().for_each(|answered| *answered = segment);
+                let open = answering.iter_mut().filter(|(name, _)| !ended.contains(*name));
+                open.for_each(|(_, answered)| *answered = segment);
             }
             if let Some(name) = name {
                 answering.insert(name, segment);
             }
+        }
+        if event.by == By::Us && matches!(event.what, What::CloseNotify | What::Fin { .. } | What::Rst) {
+            ended.extend(name);
         }
         let next = rank.len();
         let rank = name.map_or(0, |name| *rank.entry(name).or_insert(next));
@@ -107,6 +116,23 @@ fn transfers(event: &Event) -> bool {
 
 fn is_control(connection: &str) -> bool {
     connection == "control" || connection.starts_with("control.")
+}
+
+/// A PORT or EPRT command with a word in the place of its port; any other line as it is.
+fn without_port(verb: &str, line: &str) -> String {
+    let delimiter = match verb {
+        "PORT" => ',',
+        // It is what stands first in the argument: RFC 2428 §2.
+        "EPRT" => line.split_once(' ').and_then(|(_, argument)| argument.chars().next()).unwrap_or('|'),
+        _ => return line.to_owned(),
+    };
+    let mut parts: Vec<&str> = line.split(delimiter).collect();
+    match (verb, parts.as_mut_slice()) {
+        ("PORT", [_, _, _, _, p1, p2]) => (*p1, *p2) = ("{p1}", "{p2}"),
+        ("EPRT", [_, _, _, port, _]) => *port = "{port}",
+        _ => {}
+    }
+    parts.join(&delimiter.to_string())
 }
 
 struct Line {
@@ -200,7 +226,11 @@ impl<'a> Teller<'a> {
                 if !self.we_are_client && verb == "QUIT" {
                     self.left.insert(connection.to_owned(), false);
                 }
-                let shown = self.named(line);
+                let shown = match self.style {
+                    // A client's own listener has whatever port was free.
+                    Style::Normal if !self.we_are_client => without_port(verb, &self.named(line)),
+                    _ => self.named(line),
+                };
                 let clear = if !protected && self.secured.iter().any(|name| name == connection) {
                     "  (in the clear)"
                 } else {
@@ -221,7 +251,7 @@ impl<'a> Teller<'a> {
                 let text = self.full(&format!("no reply ({why}): {shown}"), "no reply");
                 self.open_line(connection, mark, text);
             }
-            What::ClientHello { summary } => {
+            What::ClientHello { summary, .. } => {
                 // A finished handshake says it all in one line.
                 if !self.handshaken.contains(&connection) {
                     let text = self.full(&format!("client_hello   {summary}"), "client_hello");
@@ -251,6 +281,9 @@ impl<'a> Teller<'a> {
                         handshake.certificate.clone().unwrap_or_else(none),
                         handshake.identity.as_deref().unwrap_or(handshake.client_certificate),
                     );
+                    if let Some(shown) = &handshake.shown {
+                        _ = write!(text, "  shown={shown}");
+                    }
                 }
                 self.line(connection, "==", text);
             }
@@ -335,6 +368,9 @@ impl<'a> Teller<'a> {
                 let kept = octets.map_or_else(|| "no file".to_owned(), |octets| format!("{octets} octets"));
                 self.line(CLIENT, "--", format!("{name}: {kept}"));
             }
+            What::RuleFired { on } if self.style == Style::Full => {
+                self.line(SERVER, "--", format!("rule for {on}"));
+            }
             _ => {}
         }
     }
@@ -418,7 +454,6 @@ mod tests {
         What::Reply { reply: Reply::new(code, text), protected: true, to: String::new() }
     }
 
-    /// The two orders in which a final reply and the end of the data can become readable.
     fn resumed_handshake() -> Handshake {
         Handshake {
             version: "1.3".to_owned(),
@@ -427,10 +462,12 @@ mod tests {
             server_name: None,
             certificate: None,
             client_certificate: "not-asked",
+            shown: None,
             identity: None,
         }
     }
 
+    /// The two orders in which a final reply and the end of the data can become readable.
     fn transfer(reply_first: bool) -> Vec<String> {
         let log = Log::new(Instant::now());
         log.call("files/e m p t y.bin", "empty.bin");
@@ -504,6 +541,44 @@ mod tests {
         ");
     }
 
+    /// What is told as a server of two downloads, by whether the client's end of the first is read before it asks for the
+    /// second.
+    fn served(end_first: bool) -> Vec<String> {
+        let log = Log::new(Instant::now());
+        let (control, data): (Arc<str>, Arc<str>) = (Arc::from("control"), Arc::from("data"));
+        let fin = || What::Fin { inside_record: false };
+        let end = || log.push_all(&data, vec![(By::Peer, false, What::CloseNotify), (By::Peer, false, fin())]);
+        log.push(Some(&control), By::Peer, command("RETR a.bin"));
+        log.push(Some(&data), By::Us, What::Accepted { from: "127.0.0.1:4711".parse().expect("an address") });
+        log.push(Some(&control), By::Us, reply(226, "done"));
+        log.push(Some(&data), By::Us, What::CloseNotify);
+        log.push(Some(&data), By::Us, fin());
+        if end_first {
+            end();
+        }
+        log.push(Some(&control), By::Peer, command("RETR b.bin"));
+        if !end_first {
+            end();
+        }
+        log.push(Some(&control), By::Us, reply(550, "no"));
+        normal_form(&log, false)
+    }
+
+    #[test]
+    fn the_normal_form_does_not_tell_whether_a_data_connection_ended_before_the_next_transfer_was_asked_for() {
+        assert_eq!(served(true), served(false));
+        insta::assert_snapshot!(served(true).join("\n"), @r"
+        control  C> RETR a.bin
+        data     -- accept
+        control  <S 226
+        data     <S close_notify
+        data     C> close_notify, FIN
+        data     <S FIN
+        control  C> RETR b.bin
+        control  <S 550
+        ");
+    }
+
     /// A download of which so much came before the reset; in TLS, or in the place of a handshake.
     fn reset_download(count: u64, in_tls: bool) -> Vec<String> {
         let log = Log::new(Instant::now());
@@ -532,5 +607,15 @@ mod tests {
         log.push(Some(&control), By::Peer, reply(220, "\u{1b}[2Jhi"));
         let shown = conversation(&log.events(), &[], Style::Full, true).join("\n");
         assert!(shown.contains("\\x1b[2Jhi") && !shown.contains('\u{1b}'), "{shown}");
+    }
+
+    #[test]
+    fn the_port_of_a_clients_listener_is_chance_and_its_address_is_not() {
+        assert_eq!(without_port("PORT", "PORT 127,0,0,1,171,15"), "PORT 127,0,0,1,{p1},{p2}");
+        assert_eq!(without_port("EPRT", "EPRT |2|::1|40283|"), "EPRT |2|::1|{port}|");
+        assert_eq!(without_port("EPRT", "EPRT !1!127.0.0.1!40283!"), "EPRT !1!127.0.0.1!{port}!");
+        assert_eq!(without_port("PORT", "PORT 127.0.0.1:4000"), "PORT 127.0.0.1:4000");
+        assert_eq!(without_port("EPRT", "EPRT"), "EPRT");
+        assert_eq!(without_port("RETR", "RETR a,b,c,d,1,2"), "RETR a,b,c,d,1,2");
     }
 }

@@ -32,6 +32,8 @@ pub struct ClientHello {
     pub offers_ticket: bool,
     /// Whether a pre-shared key is offered: TLS 1.3's resumption (RFC 8446 §4.2.11).
     pub offers_psk: bool,
+    /// The first identity of that key: the ticket. Empty if there is none, or it cannot be read.
+    pub psk_identity: Vec<u8>,
 }
 
 impl ClientHello {
@@ -63,6 +65,7 @@ impl ClientHello {
             session_id_length,
             offers_ticket: false,
             offers_psk: false,
+            psk_identity: Vec::new(),
         };
         // A hello of the time before extensions ends here (RFC 5246 §7.4.1.2).
         if !body.rest.is_empty() {
@@ -109,6 +112,11 @@ impl ClientHello {
         text
     }
 
+    /// Whether a session of TLS 1.2 or below is offered. A session id alone says so only where TLS 1.3 is not offered.
+    pub fn offers_session(&self) -> bool {
+        self.offers_ticket || self.session_id_length > 0 && !self.versions.contains(&0x0304)
+    }
+
     fn add_extension(&mut self, extension: u16, mut data: Fields<'_>) -> Result<(), HelloError> {
         self.extensions.push(extension);
         match extension {
@@ -133,7 +141,12 @@ impl ClientHello {
                 self.versions.retain(|version| !is_grease(*version));
             }
             SESSION_TICKET => self.offers_ticket = !data.rest.is_empty(),
-            PRE_SHARED_KEY => self.offers_psk = true,
+            PRE_SHARED_KEY => {
+                self.offers_psk = true;
+                // Its binders and the rest are for the library to check.
+                let first = data.vector(2).and_then(|mut identities| identities.vector(2));
+                self.psk_identity = first.map(|identity| identity.rest.to_vec()).unwrap_or_default();
+            }
             _ => {}
         }
         Ok(())

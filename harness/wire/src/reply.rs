@@ -65,12 +65,19 @@ pub struct ReplyReader {
     unfinished: Option<Unfinished>,
     lone_line_feeds: u64,
     failed: Option<ReplyError>,
+    each_line: bool,
 }
 
 impl ReplyReader {
     /// A reader that has read nothing.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// From here on each line that begins with a code is a reply, and others are none: how clients read that know
+    /// nothing of replies with many lines.
+    pub fn take_each_line(&mut self) {
+        self.each_line = true;
     }
 
     /// Takes octets as they arrived.
@@ -103,7 +110,7 @@ impl ReplyReader {
                     None => return Err(ReplyError::NotAReply { line: line.octets }),
                 },
             };
-            let is_last = reply.ends_with(&line.octets);
+            let is_last = self.each_line || reply.ends_with(&line.octets);
             let fits = reply.add(line);
             if is_last && fits.is_ok() {
                 return Ok(Some(reply.finish()));

@@ -1,7 +1,11 @@
 //! Clients under test, as a person names them on the command line.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
+use std::process::Command;
+
+use rstest::rstest;
 
 use super::program::{ran, ran_in};
 
@@ -88,4 +92,35 @@ fn the_password_is_in_nothing_that_is_shown_of_a_client() {
         assert!(!shown.contains(seen.trim()), "{shown}");
     }
     assert!(ran.stdout.contains("my password is {redacted}"), "{}", ran.stdout);
+}
+
+/// The clients that are installed, each over either family; where none is, or no IPv6, there is nothing to see.
+#[rstest]
+#[case::curl("curl")]
+#[case::lftp("lftp")]
+#[case::python("python-ftplib")]
+#[case::openssl("openssl")]
+fn an_installed_client_is_met_over_either_family(#[case] client: &str, #[values("-4", "-6")] family: &str) {
+    let program = if client == "python-ftplib" { "python3" } else { client };
+    let is_here =
+        Command::new("sh").args(["-c", "command -v \"$1\"", "sh", program]).output().unwrap().status.success();
+    if !is_here || (family == "-6" && TcpListener::bind("[::1]:0").is_err()) {
+        println!("skipped: no {program} here, or no IPv6");
+        return;
+    }
+    let named = format!("peer:{client}");
+    let ran = ran(&["run", family, QUICK, "client/auth/tls-handshake@version=1.3", "--client", &named]);
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("3 passed"), "{}", ran.stdout);
+}
+
+#[cfg(feature = "containers")]
+#[test]
+fn a_client_in_a_container_is_met_over_ipv6() {
+    if !super::containers::have("clients") {
+        return;
+    }
+    let ran = ran(&["run", "-6", QUICK, "--client", "peer:curl@bookworm"]);
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("1 passed"), "{}", ran.stdout);
 }

@@ -12,7 +12,7 @@ use super::program::{command, ran};
 
 #[test]
 fn a_peer_that_is_up_can_be_met_and_is_gone_after_ctrl_c() {
-    if !have_vsftpd() {
+    if !have("vsftpd") {
         return;
     }
     let (mut child, mut told) = Started::new(&["peers", "up", "vsftpd", "--configuration", "strict"]);
@@ -34,7 +34,7 @@ fn a_peer_that_is_up_can_be_met_and_is_gone_after_ctrl_c() {
 
 #[test]
 fn an_interrupted_run_leaves_no_container() {
-    if !have_vsftpd() {
+    if !have("vsftpd") {
         return;
     }
     let (mut child, mut told) = Started::new(&["run", "server/data", "--server", "peer:vsftpd"]);
@@ -48,7 +48,7 @@ fn an_interrupted_run_leaves_no_container() {
 
 #[test]
 fn a_finding_brings_what_the_server_in_the_container_wrote_of_this_session_alone() {
-    if !have_vsftpd() {
+    if !have("vsftpd") {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -69,7 +69,7 @@ fn a_finding_brings_what_the_server_in_the_container_wrote_of_this_session_alone
 
 #[test]
 fn a_peer_is_met_over_ipv6() {
-    if !have_vsftpd() {
+    if !have("vsftpd") {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -130,8 +130,8 @@ fn line_with(told: &mut impl std::io::BufRead, word: &str) -> String {
     told.by_ref().lines().map_while(Result::ok).find(|line| line.contains(word)).expect("it says so")
 }
 
-fn have_vsftpd() -> bool {
-    let image = PeerImage::built_here("vsftpd", DEFAULT_SUITE);
+pub(super) fn have(image: &str) -> bool {
+    let image = PeerImage::built_here(image, DEFAULT_SUITE);
     let required = std::env::var_os("FTPSPEC_REQUIRE_CONTAINERS").is_some_and(|value| value == "1");
     match runtime().block_on(has_image(&image)) {
         Ok(true) => true,

@@ -38,6 +38,18 @@ fn a_file_in_no_folder_of_ours_is_told_where_it_belongs() {
 }
 
 #[test]
+fn rules_for_a_server_on_its_own_are_known_by_what_they_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = "# mine\nsettings: {tickets: 0}\nrules:\n  - {on: NOOP, script: [answer: 502]}\n";
+    fs::write(folder.path().join("mine.yaml"), rules).unwrap();
+    assert_eq!(ran_in(folder.path(), &["lint", "mine.yaml"]).code, 0);
+    fs::write(folder.path().join("mine.yaml"), rules.replace("answer", "anser")).unwrap();
+    let ran = ran_in(folder.path(), &["lint", "mine.yaml"]);
+    assert_eq!(ran.code, 2, "{}", ran.stdout);
+    assert!(ran.stderr.contains("mine.yaml:4:") && ran.stderr.contains("did you mean `answer`?"), "{}", ran.stderr);
+}
+
+#[test]
 fn certs_writes_the_test_pki() {
     let folder = tempfile::tempdir().unwrap();
     let ran = ran_in(folder.path(), &["certs", "my certs"]);

@@ -13,5 +13,7 @@ mod lint;
 mod program;
 mod remote;
 mod reports;
+mod selftest;
+mod serve;
 mod terminal;
 mod texts;

@@ -15,6 +15,8 @@ use super::program::ran;
 #[case("peers-build", &["peers", "build", "--help"])]
 #[case("peers-up", &["peers", "up", "--help"])]
 #[case("certs", &["certs", "--help"])]
+#[case("serve", &["serve", "--help"])]
+#[case("selftest", &["selftest", "--help"])]
 #[case("completions", &["completions", "--help"])]
 fn help(#[case] name: &str, #[case] arguments: &[&str]) {
     let ran = ran(arguments);
@@ -29,6 +31,7 @@ fn help(#[case] name: &str, #[case] arguments: &[&str]) {
 #[case("explain-scenario", &["explain", "server/data/retr-empty-file"])]
 #[case("explain-diagnosis-and-defect", &["explain", "pbsz-refused"])]
 #[case("explain-field-case", &["explain", "field:IT13168"])]
+#[case("explain-defect-of-the-client", &["explain", "client-leaves-unread-data"])]
 fn what_is_told(#[case] name: &str, #[case] arguments: &[&str]) {
     let ran = ran(arguments);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
@@ -56,7 +59,7 @@ fn each_kind_that_is_listed_has_a_schema() {
 #[test]
 fn completions_know_the_commands() {
     let script = ran(&["completions", "bash"]).stdout;
-    for word in ["explain", "--server", "--write-baseline"] {
+    for word in ["explain", "--server", "--write-baseline", "serve", "--once", "selftest", "--matrix"] {
         assert!(script.contains(word), "{word}");
     }
 }

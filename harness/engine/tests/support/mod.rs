@@ -3,7 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use ftpspec::Catalogue;
-use libtest_mimic::Failed;
+use libtest_mimic::Arguments;
+
+/// What the command line says; most of a test is waiting, so more of them go on at once than there are processors.
+pub fn arguments() -> Arguments {
+    let given = Arguments::from_args();
+    Arguments { test_threads: given.test_threads.or(Some(AT_ONCE)), ..given }
+}
+
+/// As many as a run of the program plays at once.
+const AT_ONCE: usize = 8;
 
 /// The top of the checkout.
 pub fn top() -> PathBuf {
@@ -19,23 +28,4 @@ pub fn catalogue() -> Result<Catalogue, Box<dyn std::error::Error>> {
     };
     let catalogue = read(Catalogue::default(), "scenarios")?;
     Ok(read(catalogue, "fixtures")?)
-}
-
-/// A failure with the evidence that a person needs.
-pub fn failed(result: &ftpspec::CaseResult) -> Failed {
-    let mut text = format!("{} {}", result.verdict, result.name());
-    if let Some(reason) = &result.reason {
-        text.push_str(&format!("\n{reason}"));
-    }
-    if let Some(evidence) = &result.evidence {
-        text.push_str(&format!("\n{}:{}:{}", evidence.file, evidence.line, evidence.column));
-        text.push_str(&format!("\n  due   {}\n  came  {}\n", evidence.due, evidence.came));
-        for line in &evidence.conversation {
-            text.push_str(&format!("\n    {line}"));
-        }
-    }
-    if let Some(diagnosis) = &result.diagnosis {
-        text.push_str(&format!("\n\n  {}: {}", diagnosis.id, diagnosis.text));
-    }
-    text.into()
 }

@@ -9,7 +9,7 @@ use ftpspec_wire::RecordReader;
 use socket2::SockRef;
 use tokio::time::Instant;
 
-use super::{Driver, Fin, Tls};
+use super::{Driver, Fin, Flight, Tls};
 use crate::limits::LINGER;
 use crate::{Act, Broken, Carries, Early, Order};
 
@@ -59,7 +59,10 @@ impl Driver {
                 self.out.extend_from_slice(&octets);
                 Ok(())
             }
-            Act::StartTls { machine, identity, early } => self.start_tls(machine, identity, early),
+            Act::StartTls { machine, identity, shows, early } => {
+                self.shows = shows;
+                self.start_tls(machine, identity, early)
+            }
             Act::CloseNotify => {
                 self.we_began_to_end |= self.carries == Carries::Data;
                 if self.writable().is_ok() { self.end_tls(false) } else { Ok(()) }
@@ -75,7 +78,12 @@ impl Driver {
                 Ok(())
             }
             Act::DropEarly => {
-                _ = self.take_unread();
+                let in_the_clear = self.sealed == 0;
+                let dropped = self.take_unread();
+                if in_the_clear {
+                    self.tell_clear_commands(&dropped);
+                    _ = self.take_unread();
+                }
                 Ok(())
             }
             Act::Part => {
@@ -111,7 +119,13 @@ impl Driver {
                 self.payload = Some((octets, 0));
                 Ok(())
             }
-            Act::Record { content_type, octets } => Ok(self.machine()?.send_record(content_type, &octets)?),
+            Act::Record { content_type, octets } => {
+                self.machine()?.send_record(content_type, &octets)?;
+                if content_type == APPLICATION_DATA {
+                    self.tell_sent(&octets);
+                }
+                Ok(())
+            }
             Act::KeyUpdate { request } => Ok(self.machine()?.key_update(request)?),
             Act::Hold => {
                 self.held = true;
@@ -119,6 +133,10 @@ impl Driver {
             }
             Act::HoldBehindHandshake => {
                 self.holds_behind_handshake = true;
+                Ok(())
+            }
+            Act::CutFlight => {
+                self.flight = Flight::OneRecord;
                 Ok(())
             }
             Act::Release => {
@@ -131,7 +149,21 @@ impl Driver {
             }
             Act::NextCommand => {
                 self.command_wanted = true;
+                self.tells_unasked = false;
                 self.next_command();
+                Ok(())
+            }
+            Act::EachLineIsAReply => {
+                self.replies.take_each_line();
+                Ok(())
+            }
+            Act::HaltBehind(code) => {
+                self.halts_behind = Some(code);
+                Ok(())
+            }
+            Act::TellUnasked => {
+                self.tells_unasked = true;
+                self.tell_unasked();
                 Ok(())
             }
         }
@@ -166,6 +198,10 @@ impl Driver {
         self.incoming.protected = true;
         self.outgoing.protected = true;
         let mut rest = self.take_unread();
+        (self.halts_behind, self.halted) = (None, false);
+        if early == Early::Dropped && self.carries == Carries::Replies {
+            rest.clear();
+        }
         if early == Early::Kept {
             match self.carries {
                 Carries::Replies => self.replies.push(&rest),
@@ -220,3 +256,6 @@ impl Driver {
         }
     }
 }
+
+/// The content type of records that carry the application's octets (RFC 8446 §5.1).
+const APPLICATION_DATA: u8 = 23;

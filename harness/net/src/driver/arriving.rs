@@ -6,10 +6,9 @@ use std::sync::PoisonError;
 
 use ftpspec_tls::State;
 use ftpspec_transcript::{By, What};
-use ftpspec_wire::{Command, Cut, ReplyError, escaped};
+use ftpspec_wire::{Command, Cut, RecordReader, ReplyError, escaped, listed_codes};
 use tokio::time::Instant;
 
-use super::telling::client_hello;
 use super::{Driver, Tls};
 use crate::Carries;
 use crate::limits::{COMMANDS_AHEAD, EVENTS_TOLD, MOST_ON_CONTROL, PLAINTEXT_KEPT, READS_IN_A_ROW};
@@ -73,6 +72,15 @@ impl Driver {
 
     pub(super) fn peer_fin(&mut self) {
         self.read_ended = true;
+        if self.carries == Carries::Commands
+            && matches!(self.tls, Tls::None)
+            && self.lines.rest().starts_with(&HANDSHAKE_RECORD)
+        {
+            // A client that was gone before its handshake was looked at: no command is to be made of these octets.
+            let rest = self.take_unread();
+            self.tls = Tls::Observed(RecordReader::new());
+            self.received(&rest);
+        }
         self.tell_suspect();
         let inside_record = match &mut self.tls {
             Tls::Driven { machine, records, .. } => {
@@ -129,11 +137,10 @@ impl Driver {
                             let what = What::Alert { level: *level, description: record[6] };
                             self.push(By::Peer, what);
                         }
-                        (Some(22), Some(1), _) => {
-                            let summary = client_hello(&record[5..]);
-                            self.push(By::Peer, What::ClientHello { summary });
+                        (Some(22), Some(1), _) if is_hello(&record[5..]) => {
+                            self.tell_client_hello(By::Peer, &record[5..]);
                         }
-                        (Some(22), Some(2), _) => self.push(By::Peer, What::ServerHello),
+                        (Some(22), Some(2), _) if is_hello(&record[5..]) => self.push(By::Peer, What::ServerHello),
                         _ => {}
                     }
                 }
@@ -150,7 +157,7 @@ impl Driver {
     pub(super) fn cut_driven(&mut self) {
         // A record may end the handshake that holds the connection: the next one is not looked at then.
         while !self.held {
-            let Tls::Driven { machine, records, .. } = &mut self.tls else { return };
+            let Tls::Driven { machine, records, .. } = &mut self.tls else { return self.cut_observed() };
             if machine.peer_closed() {
                 // What follows close_notify is no longer TLS, and is not lost.
                 let rest = records.take_rest();
@@ -223,6 +230,35 @@ impl Driver {
         } else if self.suspect_since.is_none() {
             self.suspect_since = Some(Instant::now());
         }
+        if self.carries == Carries::Commands {
+            self.tell_clear_commands(octets);
+        }
+    }
+
+    /// Commands in the clear where TLS was due are told as what they are: a password is on the wire, whoever serves it.
+    /// Nobody does, for whoever asks for commands here asks for those in TLS.
+    pub(super) fn tell_clear_commands(&mut self, octets: &[u8]) {
+        let Some(octets) = self.within_bounds(octets) else { return };
+        self.lines.push(octets);
+        loop {
+            match self.lines.next() {
+                Ok(Some(line)) => {
+                    let command = Command::parse(&line.octets);
+                    if !listed_codes(&command.verb).is_empty() {
+                        let line = escaped(&command.line);
+                        self.push(By::Peer, What::Command { verb: command.verb, line, protected: false });
+                    }
+                }
+                Ok(None) => return,
+                Err(_) => {
+                    let rest = self.lines.take_rest();
+                    let end = rest.iter().position(|octet| *octet == b'\n').map(|end| end + 1);
+                    self.skipping = end.is_none();
+                    let Some(end) = end else { return };
+                    self.lines.push(&rest[end..]);
+                }
+            }
+        }
     }
 
     pub(super) fn application(&mut self, octets: &[u8], protected: bool) {
@@ -260,6 +296,7 @@ impl Driver {
                     }
                     self.lines.push(octets);
                     self.next_command();
+                    self.tell_unasked();
                 }
             }
         }
@@ -285,9 +322,10 @@ impl Driver {
     }
 
     pub(super) fn next_replies(&mut self, protected: bool) {
-        loop {
+        while !self.halted {
             match self.replies.next() {
                 Ok(Some(reply)) => {
+                    self.halted = self.halts_behind == Some(reply.code);
                     // RFC 959 §5.4: QUIT alone is answered 221. What is asked before it is never answered any more (a
                     // transfer whose end libunftp forgets), and a success it was not.
                     if reply.code == 221
@@ -313,6 +351,13 @@ impl Driver {
                     return self.tell_malformed(&rest, error.to_string());
                 }
             }
+        }
+    }
+
+    pub(super) fn tell_unasked(&mut self) {
+        if self.tells_unasked && !self.lines.rest().is_empty() {
+            self.tells_unasked = false;
+            self.push(By::Peer, What::Waiting);
         }
     }
 
@@ -356,3 +401,12 @@ pub(super) fn clear_length(octets: &[u8]) -> usize {
     let mut line_ends = octets.iter().enumerate().filter(|(_, octet)| **octet == b'\n').map(|(at, _)| at + 1);
     line_ends.find(|at| begins_record(*at)).unwrap_or(octets.len())
 }
+
+/// Whether what calls itself a hello can be one: behind its length of three octets the version begins with 3. A Finished of
+/// TLS 1.2 is encrypted, and its first octet may be any.
+fn is_hello(message: &[u8]) -> bool {
+    matches!(message, [_, 0, _, _, 3, ..])
+}
+
+/// How a record of type handshake begins, whatever its minor version: no command does.
+const HANDSHAKE_RECORD: [u8; 2] = [22, 3];

@@ -9,7 +9,7 @@ use ftpspec_transcript::{By, What};
 use ftpspec_wire::{Cut, RecordReader};
 use socket2::SockRef;
 
-use super::{Driver, Fin, Tls};
+use super::{Driver, Fin, Flight, Tls};
 use crate::limits::PAYLOAD_CHUNK;
 use crate::{Broken, Carries};
 
@@ -31,12 +31,17 @@ impl Driver {
                 self.out.extend_from_slice(octets);
             }
         }
-        if self.carries == Carries::Data {
+        self.tell_sent(octets);
+        Ok(())
+    }
+
+    /// What a data connection carries is counted, however it was put on its way.
+    pub(super) fn tell_sent(&mut self, octets: &[u8]) {
+        if self.carries == Carries::Data && !octets.is_empty() {
             let protected = self.outgoing.protected;
             self.outgoing.add(octets, protected);
             self.push(By::Us, What::Octets { count: octets.len() as u64, protected });
         }
-        Ok(())
     }
 
     pub(super) fn close_notify(&mut self, polite: bool) -> Result<(), Broken> {
@@ -87,13 +92,27 @@ impl Driver {
         let silent = self.has_said_all();
         let Tls::Driven { machine, .. } = &mut self.tls else { return };
         let outgoing = machine.take_outgoing();
-        if !outgoing.is_empty() && !silent {
-            let mut records = RecordReader::new();
-            records.push(&outgoing);
-            while let Cut::Record(record) = records.next() {
-                self.tell_record(By::Us, &record);
+        if outgoing.is_empty() || silent || self.flight == Flight::Cut {
+            return;
+        }
+        let mut records = RecordReader::new();
+        records.push(&outgoing);
+        while let Cut::Record(record) = records.next() {
+            self.tell_record(By::Us, &record);
+            if self.flight == Flight::OneRecord {
+                self.flight = Flight::Cut;
+                self.out.extend_from_slice(&record);
+                return self.only_observes();
             }
-            self.out.extend_from_slice(&outgoing);
+        }
+        self.out.extend_from_slice(&outgoing);
+    }
+
+    /// A handshake whose flight is cut is never finished, whatever the peer makes of the record that has left: a library
+    /// may have put its whole flight into that one. What comes is looked at, and nobody answers it.
+    fn only_observes(&mut self) {
+        if let Tls::Driven { records, .. } = &mut self.tls {
+            self.tls = Tls::Observed(std::mem::take(records));
         }
     }
 

@@ -4,11 +4,11 @@
 use std::sync::PoisonError;
 
 use ftpspec_tls::{By as TlsBy, ClientCertificateUse, Fact, Failure, FailureKind, Version};
-use ftpspec_transcript::{By, Handshake, What};
+use ftpspec_transcript::{By, Handshake, Offers, What};
 use ftpspec_wire::{ClientHello, header, looks_like};
 use sha2::{Digest, Sha256};
 
-use super::{Driver, Tls};
+use super::{Driver, Flight, Tls};
 use crate::Carries;
 use crate::limits::{EVENTS_TOLD, MALFORMED_TOLD, PLAINTEXT_KEPT, PLAINTEXTS_TOLD};
 
@@ -47,12 +47,12 @@ impl Driver {
 
     pub(super) fn tell_fact(&mut self, fact: Fact, polite: bool) {
         let who = |by: TlsBy| if by == TlsBy::Us { By::Us } else { By::Peer };
-        if self.has_said_all() && is_sent_by_us(&fact) {
+        if (self.has_said_all() || self.flight == Flight::Cut) && is_sent_by_us(&fact) {
             return;
         }
         match fact {
             Fact::ClientHello { by, hello } => {
-                self.push(who(by), What::ClientHello { summary: client_hello(&hello) });
+                self.tell_client_hello(who(by), &hello);
             }
             Fact::ServerHello { by } => self.push(who(by), What::ServerHello),
             Fact::HandshakeFinished(handshake) => self.tell_handshake(*handshake),
@@ -81,6 +81,26 @@ impl Driver {
         }
     }
 
+    pub(super) fn tell_client_hello(&mut self, by: By, message: &[u8]) {
+        let hello = ClientHello::parse(message);
+        let offers = match &hello {
+            Ok(hello) if !hello.psk_identity.is_empty() => {
+                let id = hex::encode(&Sha256::digest(&hello.psk_identity)[..TICKET_ID]);
+                let again = self.log.look(|events| {
+                    events.iter().any(|event| {
+                        event.connection.as_ref() != Some(&self.name)
+                            && matches!(&event.what, What::ClientHello { offers: Offers::Ticket { id: it, .. }, .. } if *it == id)
+                    })
+                });
+                Offers::Ticket { id, again }
+            }
+            Ok(hello) if hello.offers_session() => Offers::Session,
+            _ => Offers::Nothing,
+        };
+        let summary = hello.map_or_else(|error| format!("unreadable: {error}"), |hello| hello.summary());
+        self.push(by, What::ClientHello { summary, offers });
+    }
+
     pub(super) fn tell_handshake(&mut self, handshake: ftpspec_tls::Handshake) {
         let client_certificate = match handshake.client_certificate {
             ClientCertificateUse::NotAsked => "not-asked",
@@ -98,11 +118,16 @@ impl Driver {
             server_name: handshake.server_name.clone(),
             certificate,
             client_certificate,
+            shown: self.shows.clone(),
             identity: if client_certificate == "sent" { self.identity.clone() } else { None },
         };
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).handshake = Some(handshake);
         self.held |= std::mem::take(&mut self.holds_behind_handshake);
         self.push(By::Us, What::Handshake(Box::new(told)));
+        if self.carries == Carries::Replies {
+            // Replies that came in the clear and were kept pass for the session's own, and are there already.
+            self.next_replies(true);
+        }
     }
 
     pub(super) fn tell_record(&mut self, by: By, record: &[u8]) {
@@ -211,6 +236,5 @@ pub(super) fn is_sent_by_us(fact: &Fact) -> bool {
     )
 }
 
-pub(super) fn client_hello(message: &[u8]) -> String {
-    ClientHello::parse(message).map_or_else(|error| format!("unreadable: {error}"), |hello| hello.summary())
-}
+/// Octets of a ticket's digest: more than enough to tell the tickets of one run apart.
+const TICKET_ID: usize = 8;

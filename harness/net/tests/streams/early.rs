@@ -55,10 +55,11 @@ async fn a_client_hello_that_waits_on_a_data_connection_begins_the_handshake(
 
 #[rstest]
 #[tokio::test]
-async fn commands_behind_auth_that_are_dropped_are_never_read(
+async fn commands_behind_auth_that_are_dropped_are_told_and_never_read(
     #[values(Engine::Rustls, Engine::Openssl)] engine: Engine,
 ) {
     let (side, mut rough) = pipelined(engine, Early::Dropped, true).await;
+    side.hears(&What::Command { verb: "NOOP".to_owned(), line: "NOOP early".to_owned(), protected: false }).await;
     within("the handshake", rough.handshake()).await;
     side.handshake().await;
     rough.write(b"PBSZ 0\r\n").await;
@@ -102,6 +103,62 @@ async fn pipelined(engine: Engine, early: Early, drop: bool) -> (Side, Rough) {
     if drop {
         side.act(Act::DropEarly).await;
     }
-    side.act(Act::StartTls { machine, identity: None, early }).await;
+    side.act(Act::StartTls { machine, identity: None, shows: None, early }).await;
     (side, rough)
+}
+
+#[tokio::test]
+async fn behind_the_reply_that_it_halts_at_nothing_is_a_reply() {
+    let (ours, theirs) = sockets().await;
+    let side = Side::new(ours, Carries::Replies);
+    side.act(Act::HaltBehind(234)).await;
+    let (machine, peer) = machines(Seat::Client, Engine::Rustls, Version::Tls13);
+    let mut rough = Rough::with(theirs, peer);
+    rough.raw(b"220 Ready\r\n234 Go ahead\r\n230 Logged in\r\n").await;
+    side.sees("234", |event| matches!(&event.what, What::Reply { reply, .. } if reply.code == 234)).await;
+    // What is left is TLS's affair: it cannot be the beginning of a handshake.
+    side.start_tls(machine).await;
+    side.sees("a failed handshake", |event| matches!(event.what, What::HandshakeFailed { .. })).await;
+    let codes = side.told(|event| matches!(event.what, What::Reply { .. })).into_iter().map(|what| match what {
+        What::Reply { reply, .. } => reply.code,
+        _ => 0,
+    });
+    assert_eq!(codes.collect::<Vec<_>>(), [220, 234]);
+}
+
+#[tokio::test]
+async fn a_reader_of_lines_takes_each_line_of_a_reply_for_one() {
+    for (each_line, due) in [(false, vec![220]), (true, vec![220, 230, 220])] {
+        let (ours, theirs) = sockets().await;
+        let side = Side::new(ours, Carries::Replies);
+        if each_line {
+            side.act(Act::EachLineIsAReply).await;
+        }
+        let (_, peer) = machines(Seat::Client, Engine::Rustls, Version::Tls13);
+        let mut rough = Rough::with(theirs, peer);
+        rough.raw(b"220-Welcome\r\n230 users are logged in\r\n220 Ready\r\n").await;
+        let last = due.last().copied();
+        side.sees("the last line", |event| {
+            matches!(&event.what, What::Reply { reply, .. } if Some(reply.code) == last && reply.lines.last().is_some_and(|line| line == b"220 Ready"))
+        })
+        .await;
+        let codes = side.told(|event| matches!(event.what, What::Reply { .. })).into_iter().map(|what| match what {
+            What::Reply { reply, .. } => reply.code,
+            _ => 0,
+        });
+        assert_eq!(codes.collect::<Vec<_>>(), due, "each line: {each_line}");
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_connection_is_seen_by_who_has_let_go_of_it() {
+    let (ours, theirs) = sockets().await;
+    let side = Side::new(ours, Carries::Data);
+    side.act(Act::Read).await;
+    let end = side.connection.end();
+    drop(side);
+    assert!(!end.has_come());
+    drop(theirs);
+    within("the end", end.clone().is_there()).await;
+    assert!(end.has_come());
 }

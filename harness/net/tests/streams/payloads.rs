@@ -43,6 +43,22 @@ async fn twelve_mebibytes_arrive_whole_both_ways_at_once(
 
 #[rstest]
 #[tokio::test]
+async fn octets_in_a_record_of_their_own_count_as_what_was_sent(
+    #[values(Engine::Rustls, Engine::Openssl)] engine: Engine,
+    #[values(Version::Tls12, Version::Tls13)] version: Version,
+) {
+    let (receiver, sender) = both(engine, version, (Carries::Data, Carries::Data)).await;
+    receiver.act(Act::Read).await;
+    sender.act(Act::Record { content_type: 23, octets: b"total 0\r\n".to_vec() }).await;
+    sender.act(Act::CloseNotify).await;
+    sender.act(Act::Fin).await;
+    receiver.hears(&What::Fin { inside_record: false }).await;
+    let due = What::Content { count: 9, sha256: sha256(b"total 0\r\n"), protected: true };
+    assert_eq!((contents(&receiver, By::Peer), contents(&sender, By::Us)), (vec![due.clone()], vec![due]));
+}
+
+#[rstest]
+#[tokio::test]
 async fn a_file_in_the_clear_arrives_whole(#[values(0, 1, 16_385, 12 << 20)] length: usize) {
     let (ours, theirs) = sockets().await;
     let (sender, receiver) = (Side::new(ours, Carries::Data), Side::new(theirs, Carries::Data));
@@ -89,7 +105,7 @@ async fn what_comes_in_one_read_with_the_end_of_a_handshake_that_holds_waits_too
     let (ours, theirs) = sockets().await;
     let receiver = Side::new(ours, Carries::Data);
     let (machine, peer) = machines(Seat::Client, engine, Version::Tls12);
-    let start = Act::StartTls { machine, identity: None, early: Early::GivenToTls };
+    let start = Act::StartTls { machine, identity: None, shows: None, early: Early::GivenToTls };
     within("an order", receiver.connection.together(vec![Act::HoldBehindHandshake, start]))
         .await
         .expect("a fresh connection");
@@ -113,7 +129,7 @@ async fn nothing_behind_a_handshake_that_holds_is_looked_at_before_the_release(
     let (receiver, sender) = (Side::new(ours, Carries::Data), Side::new(theirs, Carries::Data));
     let (machine, peer) = machines(Seat::Client, engine, version);
     sender.start_tls(peer).await;
-    let start = Act::StartTls { machine, identity: None, early: Early::GivenToTls };
+    let start = Act::StartTls { machine, identity: None, shows: None, early: Early::GivenToTls };
     within("an order", receiver.connection.together(vec![Act::HoldBehindHandshake, start]))
         .await
         .expect("a fresh connection");

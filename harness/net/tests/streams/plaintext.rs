@@ -45,6 +45,37 @@ async fn a_sentence_without_a_line_end_is_told_too(#[case] fin: bool) {
 
 #[rstest]
 #[tokio::test]
+async fn commands_in_place_of_a_handshake_are_told_as_plaintext_and_as_commands_and_their_password_is_not(
+    #[values(Engine::Rustls, Engine::Openssl)] engine: Engine,
+    #[values(Version::Tls12, Version::Tls13)] version: Version,
+    #[values(false, true)] looks_only: bool,
+) {
+    let (ours, theirs) = sockets().await;
+    let side = Side::new(ours, Carries::Commands);
+    let (machine, peer) = machines(Seat::Server, engine, version);
+    let mut rough = Rough::with(theirs, peer);
+    if looks_only {
+        side.act(Act::Observe).await;
+    } else {
+        side.start_tls(machine).await;
+    }
+    rough.raw(b"USER an").await;
+    rough.raw(b"na\r\nPASS secret\r\nGET / HTTP/1.1\r\n\r\n\x16\x03\x01QUIT\r\n").await;
+    rough.raw(&[b'x'; 9000]).await;
+    rough.raw(b"QUIT\r\nQUIT\r\n").await;
+    rough.fin();
+    side.hears(&What::Fin { inside_record: false }).await;
+    let told = side.told(|event| matches!(event.what, What::Command { .. }));
+    let due = ["USER anna", "PASS {redacted}", "QUIT"].map(|line| {
+        let verb = line[..4].to_owned();
+        What::Command { verb, line: line.to_owned(), protected: false }
+    });
+    assert_eq!(told, due);
+    assert!(!plaintexts(&side).is_empty());
+}
+
+#[rstest]
+#[tokio::test]
 async fn plaintext_behind_a_handshake_that_we_refused_is_not_in_a_session(
     #[values(Engine::Rustls, Engine::Openssl)] engine: Engine,
     #[values(Version::Tls12, Version::Tls13)] version: Version,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use ftpspec_net::{Act, Carries, Connection, Early, Listener, Setup, connect};
 use ftpspec_tls::{
     ClientCertificate, ClientContext, ClientSettings, Engine, Machine, Resume, Reuse12, ServerContext, ServerSettings,
-    Sessions, Trust, Version,
+    Sessions, Suites, Trust, Version,
 };
 use ftpspec_transcript::{By, Event, Log, What};
 use sha2::{Digest, Sha256};
@@ -55,7 +55,7 @@ impl Side {
     }
 
     pub async fn start_tls(&self, machine: Box<dyn Machine>) {
-        self.act(Act::StartTls { machine, identity: None, early: Early::GivenToTls }).await;
+        self.act(Act::StartTls { machine, identity: None, shows: None, early: Early::GivenToTls }).await;
     }
 
     /// Waits for an event.
@@ -161,7 +161,7 @@ pub fn client_trusting(engine: Engine, version: Version, roots: &[u8]) -> Box<dy
         trust: Trust::Roots(roots.to_vec()),
         identity: None,
         alpn: Vec::new(),
-        old_suites: false,
+        suites: Suites::Modern,
         key_log: None,
     };
     let context = ClientContext::new(engine, settings).expect("settings that both engines have");
@@ -176,7 +176,7 @@ pub fn server(engine: Engine, version: Version) -> Box<dyn Machine> {
         tickets: 2,
         reuse_tls12: Reuse12::None,
         alpn: Vec::new(),
-        old_suites: false,
+        suites: Suites::Modern,
         key_log: None,
     };
     ServerContext::new(engine, settings).and_then(|context| context.accept()).expect("settings that both engines have")

@@ -10,17 +10,20 @@ use std::time::Instant;
 
 use ftpspec_net::{Connection, Early, Limits};
 use ftpspec_play::client::ClientSeatSettings;
-use ftpspec_play::{CONTROL, ClientSeat, Counters, DATA, Manners, Player, Seat, Setting, Stop};
+use ftpspec_play::{CONTROL, ClientSeat, Counters, DATA, DataCheck, Manners, Player, Seat, Setting, Stop};
 use ftpspec_scenario::client_settings::{
-    AfterEpsvRefusal, Certificates, ClientSettings, OctetsAfter234, PassiveAddress, WithoutTls,
+    AfterEpsvRefusal, Certificates, ClientSettings, ManyLines, NewTickets, OctetsAfter234, OfferedSuites,
+    OfferedVersions, PassiveAddress, TicketsOf, WithoutTls,
 };
 use ftpspec_scenario::load_client_rules;
-use ftpspec_scenario::model::{Level, PeerScript, Rule, Source};
-use ftpspec_tls::{Engine, Trust, Version};
+use ftpspec_scenario::model::{Level, PeerScript, Rule, Source, Why};
+use ftpspec_tls::{Aead, Engine, Sessions, Suites, Trust, Version};
 use ftpspec_transcript::{By, Event, Log, Secret, What};
+use tokio::task::JoinSet;
 
 use super::{Errand, Fetched, How, Outcome, SERVER_NAME, fetches, remote};
 use crate::pki::Pki;
+use crate::reference::Fired;
 
 /// The reference client, before it is asked for anything.
 pub struct ReferenceClient {
@@ -34,6 +37,8 @@ pub struct ReferenceClient {
     pub pki: Arc<Pki>,
     /// The lie that it tells; empty is none.
     pub defect: PeerScript,
+    /// How often each rule of the lie has fired.
+    pub fired: Fired,
     /// How long it waits for what.
     pub limits: Limits,
 }
@@ -51,13 +56,47 @@ impl ReferenceClient {
         for (setting, value) in &self.defect.settings {
             settings.set(setting, value).map_err(|error| error.to_string())?;
         }
+        let common = (settings.tickets_of == TicketsOf::AnySession).then(|| Sessions::new(CONTROL));
+        if errand.action != PARALLEL {
+            return self.in_one_session(errand, settings, common).await;
+        }
+        let client = Arc::new(self);
+        let mut sessions = JoinSet::new();
+        for (number, file) in errand.files.iter().enumerate() {
+            let (client, settings, common) = (Arc::clone(&client), settings.clone(), common.clone());
+            let part = Errand { action: "get".to_owned(), files: vec![file.clone()], ..errand.clone() };
+            sessions.spawn(async move { (number, client.in_one_session(&part, settings, common).await) });
+        }
+        let mut outcomes = BTreeMap::new();
+        while let Some(ended) = sessions.join_next().await {
+            let (number, outcome) = ended.map_err(|error| error.to_string())?;
+            outcomes.insert(number, outcome?);
+        }
+        Ok(Outcome {
+            how: outcomes
+                .values()
+                .map(|outcome| outcome.how)
+                .find(|how| *how != How::Succeeded)
+                .unwrap_or(How::Succeeded),
+            status: outcomes.values().map(|outcome| outcome.status.as_str()).collect::<Vec<_>>().join("; "),
+            said: String::new(),
+            fetched: outcomes.into_values().flat_map(|outcome| outcome.fetched).collect(),
+        })
+    }
+
+    async fn in_one_session(
+        &self,
+        errand: &Errand,
+        settings: ClientSettings,
+        common: Option<Sessions>,
+    ) -> Result<Outcome, String> {
         let source = Source {
             name: "correct-client.yaml".to_owned(),
             text: include_str!("../reference/correct-client.yaml").to_owned(),
         };
         let correct = load_client_rules(&Arc::new(source)).expect("a test reads this file").rules;
         let log = Log::new(Instant::now());
-        let seat = self.seat(&settings)?;
+        let seat = self.seat(&settings, common)?;
         let setting = Setting {
             log: Arc::clone(&log),
             limits: self.limits,
@@ -68,8 +107,16 @@ impl ReferenceClient {
             made: Counters::default(),
         };
         let player = Player::new(seat, setting);
-        let mut client =
-            Client { player, settings, rules: self.defect.rules, correct, epsv_refused: false, fetched: vec![] };
+        let mut client = Client {
+            player,
+            settings,
+            rules: self.defect.rules.clone(),
+            fired: self.fired.clone(),
+            correct,
+            ipv6: self.address.is_ipv6(),
+            epsv_refused: false,
+            fetched: vec![],
+        };
         let did = client.does(errand).await;
         let how = match did {
             Ok(()) => How::Succeeded,
@@ -81,16 +128,24 @@ impl ReferenceClient {
         Ok(Outcome { how, status: last_words(&log.events()), said: String::new(), fetched })
     }
 
-    fn seat(&self, settings: &ClientSettings) -> Result<Seat, String> {
+    fn seat(&self, settings: &ClientSettings, common: Option<Sessions>) -> Result<Seat, String> {
         let trust = match settings.certificates {
-            Certificates::Verified => Trust::Roots(self.pki.ca_pem().map_err(|error| error.to_string())?),
+            Certificates::Verified | Certificates::AnyOnData | Certificates::ForAddressOnData => {
+                Trust::Roots(self.pki.ca_pem().map_err(|error| error.to_string())?)
+            }
             Certificates::Any => Trust::Anyone,
         };
         let identity = self.pki.identity(IDENTITY).map_err(|error| error.to_string())?;
+        let old = settings.offered_versions == OfferedVersions::OldToo;
         Ok(Seat::Client(Box::new(ClientSeat::new(ClientSeatSettings {
             address: self.address,
-            engine: self.engine,
-            versions: self.version.map_or(Version::Tls12..=Version::Tls13, |only| only..=only),
+            // Only OpenSSL speaks the old ones.
+            engine: if old { Engine::Openssl } else { self.engine },
+            versions: match self.version {
+                Some(only) => only..=only,
+                None if old => Version::Tls10..=Version::Tls13,
+                None => Version::Tls12..=Version::Tls13,
+            },
             server_name: SERVER_NAME.to_owned(),
             trust,
             identities: BTreeMap::from([(IDENTITY.to_owned(), identity)]),
@@ -99,13 +154,27 @@ impl ReferenceClient {
             user: None,
             // Its scripts name the password; one that lies may send it where it must not go.
             password: Secret::new(""),
+            sessions: common,
             manners: Manners {
                 early: match settings.octets_after_234 {
                     OctetsAfter234::GivenToTls => Early::GivenToTls,
                     OctetsAfter234::Discarded => Early::Dropped,
                     OctetsAfter234::Taken => Early::Kept,
                 },
+                halts_behind_234: true,
+                takes_each_line: settings.many_lines == ManyLines::ManyReplies,
                 follows_addresses: settings.passive_address == PassiveAddress::AsTold,
+                data_check: match settings.certificates {
+                    Certificates::Verified | Certificates::Any => None,
+                    Certificates::AnyOnData => Some(DataCheck::Nothing),
+                    Certificates::ForAddressOnData => Some(DataCheck::Address),
+                },
+                takes_new_tickets: settings.new_tickets == NewTickets::Taken,
+                suites: match settings.offered_suites {
+                    OfferedSuites::Usual if old => Suites::OldToo,
+                    OfferedSuites::Usual => Suites::Modern,
+                    OfferedSuites::Aes256 => Suites::Only(Aead::Aes256),
+                },
             },
         }))))
     }
@@ -116,7 +185,10 @@ struct Client {
     player: Player,
     settings: ClientSettings,
     rules: Vec<Rule>,
+    fired: Fired,
     correct: Vec<Rule>,
+    /// The control connection's protocol, which has neither PASV nor PORT.
+    ipv6: bool,
     /// The server has refused EPSV in this session.
     epsv_refused: bool,
     fetched: Vec<Fetched>,
@@ -158,22 +230,34 @@ impl Client {
         played
     }
 
-    /// Comes to a data connection: by EPSV, or, if that is refused, by PASV, or by PORT.
+    /// Comes to a data connection: by EPSV, or, if that is refused or leads nowhere, by PASV, or by PORT; without IPv4,
+    /// which these two need, by EPRT.
     async fn opens(&mut self, action: &str) -> Result<(), Stop> {
+        let active = if self.ipv6 { "EPRT" } else { "PORT" };
         if action == "active" {
-            return self.plays("PORT").await;
+            return self.plays(active).await;
         }
         let repeats = self.settings.after_epsv_refusal == AfterEpsvRefusal::Repeat;
-        let ways: &[&str] = if self.epsv_refused && !repeats { &["PASV", "PORT"] } else { &["EPSV", "PASV", "PORT"] };
+        let mut ways = vec!["EPSV", "PASV", active];
+        ways.retain(|way| match *way {
+            "EPSV" => !self.epsv_refused || repeats,
+            "PASV" => !self.ipv6,
+            _ => true,
+        });
         let mut refused = Err(Stop::Unmet);
-        for way in ways {
+        for way in &ways {
             refused = self.plays(way).await;
             if refused.is_ok() || self.has_lost(CONTROL) {
                 return refused;
             }
             if *way == "EPSV" {
                 self.epsv_refused = true;
-                if self.settings.after_epsv_refusal == AfterEpsvRefusal::GiveUp {
+                let gives_up = match self.settings.after_epsv_refusal {
+                    AfterEpsvRefusal::GiveUp => true,
+                    AfterEpsvRefusal::GiveUpOverMalformed => self.could_not_read(),
+                    AfterEpsvRefusal::GoOn | AfterEpsvRefusal::Repeat => false,
+                };
+                if gives_up {
                     return refused;
                 }
             }
@@ -182,13 +266,28 @@ impl Client {
     }
 
     async fn plays(&mut self, doing: &str) -> Result<(), Stop> {
-        let rule = self.rules.iter().chain(&self.correct).find(|rule| rule.on == doing);
+        let lie = self.rules.iter().position(|rule| rule.on == doing);
+        if let Some(at) = lie {
+            self.fired.add(at);
+        }
+        let rule = lie.map_or_else(|| self.correct.iter().find(|rule| rule.on == doing), |at| self.rules.get(at));
         let script = rule.map(|rule| rule.script.clone()).unwrap_or_default();
         self.player.play(&script).await
     }
 
     fn has_lost(&self, name: &str) -> bool {
         self.player.connection(name).is_none_or(Connection::is_over)
+    }
+
+    /// Whether the last demand that was not met is that of an address in a reply.
+    fn could_not_read(&self) -> bool {
+        let last = |events: &[Event]| {
+            events.iter().rev().find_map(|event| match &event.what {
+                What::Unmet { why, .. } => Some(*why == Why::Malformed.word()),
+                _ => None,
+            })
+        };
+        self.player.log().look(last).unwrap_or(false)
     }
 
     /// What the newest data connection has brought.
@@ -218,6 +317,9 @@ fn last_words(events: &[Event]) -> String {
     });
     unmet.unwrap_or_else(|| "done".to_owned())
 }
+
+/// The action that has a session for each file.
+const PARALLEL: &str = "parallel";
 
 /// The client certificate that it has, for servers that ask for one.
 const IDENTITY: &str = "client-a";

@@ -1,8 +1,9 @@
 //! The containers that bear our labels, whichever process started them. It only looks: what may be removed is decided in
-//! [`super::owner`].
+//! [`super::sweep`].
 
-use super::owner::{self, OWNER, PLACE};
+use super::owner::is_gone;
 use super::{ContainerError, PeerImage, docker};
+use crate::owner::{self, OWNER, PLACE};
 
 /// A container of ours, running or ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +54,7 @@ pub async fn logs_of(peer: &FoundPeer, log: Option<&str>) -> Result<Option<Strin
     let output = docker::run(&["logs", &peer.id]).await?;
     if !output.status.success() {
         let why = super::last_lines(&String::from_utf8_lossy(&output.stderr));
-        if owner::is_gone(&why) {
+        if is_gone(&why) {
             return Ok(None);
         }
         return Err(ContainerError::Docker { command: "logs".to_owned(), why });

@@ -79,12 +79,22 @@ impl FromStr for PeerImage {
     }
 }
 
-/// The peers that can be built: the folders of `docker/`.
+/// The images that can be built: the folders of `docker/`. Those with servers in them are [`embedded_peers`].
+#[must_use]
+pub fn embedded_images() -> Vec<&'static str> {
+    folders_with("/Dockerfile")
+}
+
+/// The servers that can be built, and started: the folders of `docker/` that tell how.
 #[must_use]
 pub fn embedded_peers() -> Vec<&'static str> {
-    let peers: BTreeSet<&str> =
-        ftpspec_data::below(FOLDER).filter_map(|file| file.path[FOLDER.len()..].strip_suffix("/Dockerfile")).collect();
-    peers.into_iter().collect()
+    folders_with("/peer.yaml")
+}
+
+fn folders_with(file: &str) -> Vec<&'static str> {
+    let found: BTreeSet<&str> =
+        ftpspec_data::below(FOLDER).filter_map(|found| found.path[FOLDER.len()..].strip_suffix(file)).collect();
+    found.into_iter().collect()
 }
 
 /// Builds a peer on a Debian suite, and the suite's base image first where it is missing. Takes a minute, or a second
@@ -93,7 +103,7 @@ pub fn embedded_peers() -> Vec<&'static str> {
 /// # Errors
 /// There is no such peer, no engine, or the build fails: its last lines are in the error.
 pub async fn build(peer: &str, suite: &str) -> Result<PeerImage, ContainerError> {
-    if !embedded_peers().contains(&peer) {
+    if !embedded_images().contains(&peer) {
         return Err(ContainerError::NoSuchPeer(peer.to_owned()));
     }
     if suite.is_empty() || !suite.bytes().all(|octet| octet.is_ascii_lowercase()) {
@@ -187,6 +197,7 @@ mod tests {
     #[test]
     fn each_embedded_peer_has_a_description_and_an_executable_start() {
         assert_eq!(embedded_peers(), ["openssl", "proftpd", "vsftpd"]);
+        assert_eq!(embedded_images(), ["clients", "openssl", "proftpd", "vsftpd"]);
         let folder = tempfile::tempdir().unwrap();
         write_out(FOLDER, folder.path()).unwrap();
         for peer in embedded_peers() {

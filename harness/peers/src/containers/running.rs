@@ -16,8 +16,10 @@ use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use super::{ContainerError, PeerImage, docker, last_lines, owner};
+use super::owner::{RUN, sweep};
+use super::{ContainerError, PeerImage, docker, last_lines};
 use crate::greeting::{Greeting, first_line};
+use crate::owner::{OWNER, PLACE, place as place_of_this_process, this_process};
 use crate::place::{Family, Place};
 use crate::process::folder::Owned;
 use crate::words::{filled_in, host};
@@ -192,7 +194,7 @@ impl RunningPeer {
 /// No engine, no such image, no free address; or the container ends, or does not greet in time.
 pub async fn start(image: &PeerImage, options: &StartOptions) -> Result<RunningPeer, ContainerError> {
     static SWEPT: OnceCell<()> = OnceCell::const_new();
-    SWEPT.get_or_try_init(|| async { owner::sweep().await.map(drop) }).await?;
+    SWEPT.get_or_try_init(|| async { sweep().await.map(drop) }).await?;
     if !docker::has_image(image).await? {
         return Err(ContainerError::NoImage { image: image.clone() });
     }
@@ -224,9 +226,9 @@ async fn create(
 ) -> Result<ContainerAsync<GenericImage>, ContainerError> {
     let mut request = GenericImage::new(image.repository(), image.tag())
         .with_network("host")
-        .with_label(owner::RUN, &options.run)
-        .with_label(owner::OWNER, owner::this_process())
-        .with_label(owner::PLACE, owner::place().unwrap_or_default())
+        .with_label(RUN, &options.run)
+        .with_label(OWNER, this_process())
+        .with_label(PLACE, place_of_this_process().unwrap_or_default())
         .with_mount(read_only(&options.certificates, "/ftpspec/certs"))
         .with_mount(read_only(&options.files, "/ftpspec/files"));
     for (name, value) in options.filled_in(place.address, &place.passive_ports)? {

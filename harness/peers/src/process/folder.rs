@@ -87,7 +87,7 @@ fn sweep(base: &Path) {
     }
 }
 
-const PREFIX: &str = "ftpspec-server-";
+const PREFIX: &str = "ftpspec-peer-";
 const OWNER: &str = "owner";
 
 #[cfg(test)]

@@ -4,26 +4,29 @@
 
 mod answers;
 mod commands;
+mod fired;
 mod security;
 mod session;
+mod session_log;
 mod tree;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ftpspec_net::{Limits, Listener, Names};
+use ftpspec_net::{Limits, Listener};
 use ftpspec_play::Counters;
 use ftpspec_scenario::load_rules;
 use ftpspec_scenario::model::{Rule, Source};
 use ftpspec_scenario::settings::{PassivePorts, ServerSettings};
 use ftpspec_tls::{Engine, ServerContext, Version};
-use ftpspec_transcript::{Log, Secret};
+use ftpspec_transcript::Secret;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+pub use fired::Fired;
+pub use session_log::{SessionLog, SessionLogs};
 pub use tree::{FIXTURES_FOLDER, SCRATCH_FOLDER, Tree};
 
 use crate::pki::Pki;
@@ -51,9 +54,8 @@ pub struct ReferenceSettings {
     pub pki: Arc<Pki>,
     /// How long it waits for its clients.
     pub limits: Limits,
-    /// Where all its sessions are logged, and how certificates are called there; none: each session has a log of its
-    /// own, which nobody sees.
-    pub log: Option<(Arc<Log>, Names)>,
+    /// Where its sessions are logged; none: each has a log of its own, which nobody sees.
+    pub log: Option<SessionLogs>,
 }
 
 /// A running reference server; it ends, with all its sessions, when this is dropped.
@@ -75,15 +77,15 @@ pub(crate) struct Shared {
     pub(crate) pki: Arc<Pki>,
     pub(crate) limits: Limits,
     pub(crate) tree: Tree,
-    pub(crate) fired: AtomicUsize,
+    pub(crate) fired: Fired,
     /// The TLS context that all sessions share, where the settings lie so.
     pub(crate) common_context: Mutex<Option<Arc<ServerContext>>>,
     /// The passive range, where it is narrow.
     range: Option<Place>,
     /// Listeners that are never given back, where the settings lie so.
     kept: Mutex<Vec<Arc<Listener>>>,
-    /// Where sessions are logged, if not each for itself.
-    pub(crate) log: Option<(Arc<Log>, Names)>,
+    /// Where sessions are logged, if anybody sees it.
+    pub(crate) log: Option<SessionLogs>,
     /// How many connections of each name there were.
     pub(crate) made: Counters,
     /// How many sessions there are.
@@ -129,6 +131,7 @@ impl ReferenceServer {
         let source = Source { name: "correct.yaml".to_owned(), text: include_str!("correct.yaml").to_owned() };
         let correct = load_rules(&Arc::new(source)).expect("a test reads this file").rules;
         let range = (settings.passive_ports != PassivePorts::Any).then(|| narrow_range(ip)).transpose()?;
+        let fired = Fired::of(&rules);
         let shared = Arc::new(Shared {
             settings,
             rules,
@@ -140,7 +143,7 @@ impl ReferenceServer {
             pki,
             limits,
             tree: Tree::with_fixtures(),
-            fired: AtomicUsize::new(0),
+            fired,
             common_context: Mutex::default(),
             range,
             kept: Mutex::default(),
@@ -175,7 +178,13 @@ impl ReferenceServer {
     /// How often a rule that is not a correct script has fired.
     #[must_use]
     pub fn fired(&self) -> usize {
-        self.shared.fired.load(Ordering::Relaxed)
+        self.shared.fired.each().iter().sum()
+    }
+
+    /// How often each of them has, in their order.
+    #[must_use]
+    pub fn fired_each(&self) -> Vec<usize> {
+        self.shared.fired.each()
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::sync::{Arc, PoisonError};
 
-use ftpspec_scenario::settings::{ClientCertificate, CrossCheck, Memory, Permission, Reuse, Versions};
-use ftpspec_tls::{Engine, Handshake, Reuse12, ServerContext, ServerSettings, Version};
+use ftpspec_scenario::settings::{
+    ClientCertificate, CrossCheck, Memory, Permission, Reuse, ServerCertificate, Suites, Versions,
+};
+use ftpspec_tls::{Aead, Engine, Handshake, Reuse12, ServerContext, ServerSettings, Version};
 use ftpspec_wire::Reply;
 
 use super::session::Session;
@@ -12,20 +14,20 @@ impl Session {
     /// The context of a new control session. One for each: sessions of others are none of its own.
     pub(super) fn control_context(&self) -> Result<Arc<ServerContext>, String> {
         if self.shared.settings.foreign_tickets == Permission::Refused {
-            return self.new_context();
+            return self.new_context(self.shared.settings.certificate);
         }
         // The lie: one for all, so that a ticket of any session resumes.
         let mut common = self.shared.common_context.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(context) = &*common {
             return Ok(Arc::clone(context));
         }
-        let context = self.new_context()?;
+        let context = self.new_context(self.shared.settings.certificate)?;
         *common = Some(Arc::clone(&context));
         Ok(context)
     }
 
     /// A context that knows nobody's sessions.
-    pub(super) fn new_context(&self) -> Result<Arc<ServerContext>, String> {
+    pub(super) fn new_context(&self, certificate: ServerCertificate) -> Result<Arc<ServerContext>, String> {
         let shared = &self.shared;
         let settings = &shared.settings;
         let roots = || shared.pki.ca_pem().map_err(|error| error.to_string());
@@ -35,22 +37,30 @@ impl Session {
             ClientCertificate::Demanded => ftpspec_tls::ClientCertificate::Demanded { roots: roots()? },
         };
         // Only OpenSSL speaks the old ones.
-        let old = settings.versions == Versions::OldToo;
+        let old = settings.versions != Versions::Modern;
         let gives = !matches!(settings.reuse, Reuse::None);
         let context = ServerContext::new(
             if old { Engine::Openssl } else { shared.engine },
             ServerSettings {
-                versions: match shared.version {
-                    Some(only) => only..=only,
-                    None if old => Version::Tls10..=Version::Tls13,
-                    None => Version::Tls12..=Version::Tls13,
+                versions: match (settings.versions, shared.version) {
+                    (Versions::Only10, _) => Version::Tls10..=Version::Tls10,
+                    (Versions::Only11, _) => Version::Tls11..=Version::Tls11,
+                    (_, Some(only)) => only..=only,
+                    (Versions::OldToo, None) => Version::Tls10..=Version::Tls13,
+                    (Versions::Modern, None) => Version::Tls12..=Version::Tls13,
                 },
-                identity: shared.pki.identity("server").map_err(|error| error.to_string())?,
+                identity: shared.pki.identity(certificate.word()).map_err(|error| error.to_string())?,
                 client_certificate,
                 tickets: if gives { usize::from(settings.tickets) } else { 0 },
                 reuse_tls12: if gives && settings.tickets > 0 { Reuse12::Ticket } else { Reuse12::None },
                 alpn: Vec::new(),
-                old_suites: old,
+                suites: match settings.suites {
+                    Suites::Usual if old => ftpspec_tls::Suites::OldToo,
+                    Suites::Usual => ftpspec_tls::Suites::Modern,
+                    Suites::Aes128 => ftpspec_tls::Suites::Only(Aead::Aes128),
+                    Suites::Aes256 => ftpspec_tls::Suites::Only(Aead::Aes256),
+                    Suites::ChaCha20 => ftpspec_tls::Suites::Only(Aead::ChaCha20),
+                },
                 key_log: None,
             },
         );

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,7 @@ use ftpspec_play::{CONTROL, Counters, DATA, Player, Seat, ServerSide, Setting, S
 use ftpspec_scenario::model::{Act, Answer, Condition, Handshake, Level, Place, Rule, Script, Step};
 use ftpspec_scenario::settings::{
     AbortReplies, ActiveSource, Aftermath, Attention, CloseNotifyAnswer, Company, DataAfterCcc, Implicit, LineEnds,
-    OctetsAfterAuth, Rein, Reuse, UnknownLevel, UploadEnd, UploadStored,
+    OctetsAfterAuth, Rein, Reuse, ServerCertificate, UnknownLevel, UploadEnd, UploadStored,
 };
 use ftpspec_tls::{Machine, ServerContext};
 use ftpspec_transcript::{By, Event, Log, What};
@@ -23,6 +22,7 @@ use tokio::net::TcpStream;
 
 use super::Shared;
 use super::answers::{About, reply};
+use super::session_log::SessionLogs;
 use super::tree::{Entry, resolve};
 
 /// Of this host, and not the one that clients find the server at.
@@ -33,10 +33,13 @@ const IDLE: Duration = Duration::from_secs(300);
 
 /// Serves one client until it leaves.
 pub(crate) async fn run(socket: TcpStream, from: SocketAddr, shared: Arc<Shared>) {
-    let of_its_own = || (Log::new(Instant::now()), Arc::new(|_: &[u8]| None) as Names);
-    let shared_log = shared.log.clone();
-    let made = if shared_log.is_some() { shared.made.clone() } else { Counters::default() };
-    let (log, names) = shared_log.unwrap_or_else(of_its_own);
+    // Whoever follows the session learns of its end when this goes.
+    let (log, names, _over) = match &shared.log {
+        Some(logs) => logs.begin(from, &shared.password),
+        None => (Log::new(Instant::now()), Arc::new(|_: &[u8]| None) as Names, None),
+    };
+    let is_common = matches!(shared.log, Some(SessionLogs::Common(..)));
+    let made = if is_common { shared.made.clone() } else { Counters::default() };
     let control = made.next(CONTROL);
     log.push(Some(&control), By::Us, What::Accepted { from });
     let setup =
@@ -79,6 +82,9 @@ pub(crate) async fn run(socket: TcpStream, from: SocketAddr, shared: Arc<Shared>
                 let script = session.script_for(command);
                 let played;
                 (played, ahead) = play(&mut player, &session, &connection, &script, &verb).await;
+                if let Err(Stop::Trouble(text)) = &played {
+                    log.push(None, By::Us, What::Trouble { text: format!("the script for {verb}: {text}") });
+                }
                 player.let_go(DATA);
                 if session.is_over(&verb, &played) {
                     break;
@@ -90,6 +96,9 @@ pub(crate) async fn run(socket: TcpStream, from: SocketAddr, shared: Arc<Shared>
             Next::TooLong | Next::Left => break,
         }
     }
+    // What the client does with its data connections is part of the session.
+    drop(connection);
+    player.see_out().await;
 }
 
 /// Plays a command's script. During a transfer the next command is heard too: ABOR ends the transfer, any other waits.
@@ -142,6 +151,10 @@ enum Next {
 }
 
 async fn next_command(connection: &Connection, log: &Log) -> Next {
+    // A script may have waited for it.
+    if let Some(command) = connection.received().command.take() {
+        return Next::Command(command);
+    }
     let from = log.len();
     if connection.act(NetAct::NextCommand).await.is_err() {
         return Next::Left;
@@ -228,10 +241,10 @@ impl Session {
     /// The rule for this word that applies now.
     fn rule(&self, on: &str) -> Option<Script> {
         let state = self.state();
-        let rule = self.shared.rules.iter().find(|rule| applies(rule, on, &state, self))?;
-        self.shared.fired.fetch_add(1, Ordering::Relaxed);
+        let at = self.shared.rules.iter().position(|rule| applies(rule, on, &state, self))?;
+        self.shared.fired.add(at);
         self.log.push(None, By::Us, What::RuleFired { on: on.to_owned() });
-        Some(rule.script.clone())
+        Some(self.shared.rules[at].script.clone())
     }
 
     /// 959 §4.1.3: 426 for the transfer, and 226 for the ABOR that ended it, unless a rule has another answer to that.
@@ -393,7 +406,13 @@ impl ServerSide for Session {
     fn machine(&self, data: bool) -> Result<Box<dyn Machine>, String> {
         let context = match (data, self.state().context.clone()) {
             // The lie `declined`: sessions are given out, and known to nobody.
-            (true, Some(_)) if self.shared.settings.reuse == Reuse::Declined => self.new_context()?,
+            (true, Some(_)) if self.shared.settings.reuse == Reuse::Declined => {
+                self.new_context(self.shared.settings.certificate)?
+            }
+            // Whoever resumed would never be shown it.
+            (true, _) if let Some(certificate) = self.shared.settings.data_certificate => {
+                self.new_context(certificate)?
+            }
             (true, Some(context)) => context,
             _ => self.control_context()?,
         };
@@ -401,6 +420,12 @@ impl ServerSide for Session {
             self.state().context = Some(Arc::clone(&context));
         }
         context.accept().map_err(|error| error.to_string())
+    }
+
+    fn shows(&self, data: bool) -> Option<String> {
+        let settings = &self.shared.settings;
+        let certificate = settings.data_certificate.filter(|_| data).unwrap_or(settings.certificate);
+        (certificate != ServerCertificate::Usual).then(|| certificate.word().to_owned())
     }
 
     fn check(&self, data: bool, handshake: &ftpspec_tls::Handshake) -> Result<(), Reply> {
@@ -411,6 +436,10 @@ impl ServerSide for Session {
         state.protected = true;
         state.control_certificate = handshake.peer_chain.first().cloned();
         Ok(())
+    }
+
+    fn listens(&self, listener: Listener) {
+        self.state().data = Some(DataWay::Passive(Arc::new(listener)));
     }
 
     fn take_data_connection(&self) -> DataConnection {

@@ -1,4 +1,4 @@
-//! Holds what we write against `reports/schema/results.schema.json`. Only the keywords that the schema uses are known
+//! Holds what we write against the schemas in `reports/schema`. Only the keywords that the schema uses are known
 //! here; another one is a failure, so that the check never passes over a rule.
 
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ftpspec_results::{Fold, RunEvent};
 use serde_json::{Value, json};
 
-use super::{render, render_with_transcripts};
+use super::{render, render_selftest, render_with_transcripts};
 use crate::sample;
 
 #[test]
@@ -19,7 +19,10 @@ fn what_is_written_is_what_the_schema_describes() {
         render_with_transcripts(&sample::results()),
         render(&cut_short.results().expect("it has started")),
     ] {
-        assert_eq!(complaints(&document), Vec::<String>::new());
+        assert_eq!(complaints(RESULTS, &document), Vec::<String>::new());
+    }
+    for selftest in [sample::proof(), sample::selftest_with_faults()] {
+        assert_eq!(complaints(SELFTEST, &render_selftest(&selftest)), Vec::<String>::new());
     }
 }
 
@@ -29,7 +32,9 @@ fn committed_documents_are_what_the_schema_describes() {
         let path = entry.expect("it can be listed").path();
         if path.extension().is_some_and(|extension| extension == "json") {
             let document = fs::read_to_string(&path).expect("it can be read");
-            assert_eq!(complaints(&document), Vec::<String>::new(), "{}", path.display());
+            let is_selftest = path.file_stem().is_some_and(|name| name == "selftest");
+            let schema = if is_selftest { SELFTEST } else { RESULTS };
+            assert_eq!(complaints(schema, &document), Vec::<String>::new(), "{}", path.display());
         }
     }
 }
@@ -48,7 +53,7 @@ fn the_schema_refuses_what_breaks_the_contract() {
     for (place, break_it) in wrong {
         let mut document = document();
         break_it(&mut document);
-        let complaints = complaints(&document.to_string());
+        let complaints = complaints(RESULTS, &document.to_string());
         assert!(complaints.len() == 1 && complaints[0].starts_with(place), "{place}: {complaints:?}");
     }
 }
@@ -56,9 +61,13 @@ fn the_schema_refuses_what_breaks_the_contract() {
 /// Makes a document wrong in one place.
 type Breakage = fn(&mut Value);
 
+/// The schemas, below `reports/schema`.
+const RESULTS: &str = "results.schema.json";
+const SELFTEST: &str = "selftest.schema.json";
+
 /// What of `document` the schema does not allow, each with its place.
-fn complaints(document: &str) -> Vec<String> {
-    let schema = fs::read_to_string(reports().join("schema/results.schema.json")).expect("the schema is committed");
+fn complaints(schema: &str, document: &str) -> Vec<String> {
+    let schema = fs::read_to_string(reports().join("schema").join(schema)).expect("the schema is committed");
     let schema: Value = serde_json::from_str(&schema).expect("the schema is JSON");
     let document = serde_json::from_str(document).expect("it is JSON");
     let mut check = Check { root: &schema, complaints: Vec::new() };

@@ -21,16 +21,32 @@ impl Progress {
 
     pub(super) fn event(&self, event: &RunEvent) {
         match event {
-            RunEvent::RunStarted { plan, .. } => self.bar.set_length(plan.variants as u64),
-            RunEvent::CaseStarted { id, .. } => self.bar.set_message(escape::line(id).into_owned()),
-            RunEvent::CaseFinished(_) => self.bar.inc(1),
-            RunEvent::RunFinished { .. } => self.bar.finish_and_clear(),
+            RunEvent::RunStarted { plan, .. } => self.is_due(plan.variants),
+            RunEvent::CaseStarted { id, .. } => self.begins(id),
+            RunEvent::CaseFinished(_) => self.one_is_done(),
+            RunEvent::RunFinished { .. } => self.is_over(),
             RunEvent::ProbeFinished { .. }
             | RunEvent::Trouble { .. }
             | RunEvent::Transcript { .. }
             | RunEvent::CasePlayed { .. }
             | RunEvent::Interrupted { .. } => {}
         }
+    }
+
+    pub(super) fn is_due(&self, steps: usize) {
+        self.bar.set_length(steps as u64);
+    }
+
+    pub(super) fn begins(&self, name: &str) {
+        self.bar.set_message(escape::line(name).into_owned());
+    }
+
+    pub(super) fn one_is_done(&self) {
+        self.bar.inc(1);
+    }
+
+    pub(super) fn is_over(&self) {
+        self.bar.finish_and_clear();
     }
 
     /// Does `work` with the bar out of the way.

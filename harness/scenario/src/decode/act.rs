@@ -7,8 +7,8 @@ use super::{
 
 use crate::grammar::is_code;
 use crate::model::{
-    Act, Answer, Certificate, Connect, ConnectTo, End, FileDue, Handshake, Leaf, Level, Login, Name, Passive, Pattern,
-    Payload, ProtectionLevel, Receive, ReplyKey, ReplyMatch, Resume, Script, Step,
+    Act, Answer, Callers, Certificate, Connect, ConnectTo, End, FileDue, Handshake, Leaf, Level, Login, Name, Passive,
+    Pattern, Payload, ProtectionLevel, Receive, ReplyKey, ReplyMatch, Resume, Script, Step,
 };
 use crate::node::{Kind, Node};
 
@@ -58,6 +58,9 @@ impl Decoder {
             "listen" => Act::Listen {
                 name: text(needed(value, "as")?)?.to_owned(),
                 at: value.value("at").map(template).transpose()?,
+                port: value.value("port").map(template).transpose()?,
+                callers: optional_word(value, "callers", Callers::from_word, "what becomes of callers")?
+                    .unwrap_or_default(),
             },
             "accept" => Act::Accept { from: Some(text(value)?.to_owned()) },
             "session" => Act::Session {
@@ -120,6 +123,7 @@ impl Decoder {
             otherwise: node.value("else").map(|script| self.script(script)).transpose()?,
             offers: optional_text(node, "offers")?,
             only_begins: optional_word(node, "wait", yes_no, "`yes` or `no`")? == Some(false),
+            is_cut: optional_word(node, "cut", yes_no, "`yes` or `no`")? == Some(true),
             then_holds: optional_word(node, "hold", yes_no, "`yes` or `no`")? == Some(true),
         })
     }
@@ -137,6 +141,7 @@ impl Decoder {
             let payload = match what {
                 "all" => Payload::All(None),
                 "half" => Payload::Half(None),
+                "rest" => Payload::Rest(None),
                 fixture => Payload::All(Some(fixture.to_owned())),
             };
             return Ok(Act::Deliver { on: None, payload });
@@ -144,6 +149,7 @@ impl Decoder {
         let file = optional_text(node, "file")?;
         let payload = match optional_text(node, "part")?.as_deref() {
             Some("half") => Payload::Half(file),
+            Some("rest") => Payload::Rest(file),
             _ => Payload::All(file),
         };
         Ok(Act::Deliver { on: self.optional_connection(node.value("on"))?, payload })

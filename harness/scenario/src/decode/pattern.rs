@@ -4,9 +4,10 @@ use ftpspec_wire::escaped;
 
 use super::{Decoded, Decoder, cannot, code_pattern, list, optional_word, protection, text};
 use crate::diagnostic::Problem;
-use crate::grammar::{ALERTS, acts, carries_word};
+use crate::grammar::{ALERTS, acts, carries_word, demands};
 use crate::model::{By, EventKind, Leaf, Pattern, When, Why};
 use crate::node::{Kind, Node};
+use crate::settings::ServerCertificate;
 
 impl Decoder {
     /// The short form: a word, at most one argument, at most one connection.
@@ -109,8 +110,17 @@ fn set_word(pattern: &mut Pattern, words: &[(&str, &Node)]) -> Decoded<()> {
     Ok(())
 }
 
+/// What a 227 or 229 can be besides its code.
+const NO_ADDRESS: &str = "no-address";
+
+/// What a 229 can be besides that.
+const ODD_FORM: &str = "odd-form";
+
 /// What plaintext can be besides a reply with a code.
 const IN_SESSION: &str = "in-session";
+
+/// What a reply can be besides its code.
+const MULTI_LINE: &str = "multi-line";
 
 /// Whether an event of this kind can carry this word at all.
 fn check_word(kind: EventKind, word: &str, at: &Node) -> Decoded<()> {
@@ -125,25 +135,29 @@ fn check_word(kind: EventKind, word: &str, at: &Node) -> Decoded<()> {
     match kind {
         // After a finished handshake and before close_notify.
         EventKind::Plaintext if word == IN_SESSION => Ok(()),
+        EventKind::Reply if matches!(word, MULTI_LINE | NO_ADDRESS | ODD_FORM) => Ok(()),
         EventKind::Reply | EventKind::Plaintext | EventKind::UnaskedReply => code_pattern(word)
             .map(|_| ())
             .ok_or_else(|| wrong().due("a reply code such as `421`, or a class such as `5yz`")),
-        EventKind::Command if word.bytes().all(|octet| octet.is_ascii_uppercase()) => Ok(()),
-        EventKind::Command => Err(wrong().due("a command in upper case")),
+        EventKind::Command if is_command(word) => Ok(()),
+        EventKind::Command => Err(wrong().due("a command in upper case, alone or with its argument")),
         EventKind::Alert if ALERTS.contains(&word) => Ok(()),
         EventKind::Alert => {
             Err(wrong().due("the name of an alert, as RFC 8446 §6 writes it").nearest(word, ALERTS.iter().copied()))
         }
-        EventKind::Handshake => one_of(&["resumed", "full", "1.2", "1.3"]),
+        EventKind::Handshake if ServerCertificate::WORDS.contains(&word) => Ok(()),
+        EventKind::ClientHello => one_of(&["offering", "offering-again"]),
+        EventKind::Handshake => one_of(&["resumed", "full", "1.0", "1.1", "1.2", "1.3"]),
         EventKind::File => one_of(&["whole", "truncated"]),
+        EventKind::Fetched => one_of(&["intact", "other", "none"]),
         EventKind::Ended => one_of(&["succeeded", "failed", "cannot", "crashed", "hung"]),
         EventKind::Leaf => one_of(Leaf::WORDS),
         EventKind::Unmet => {
             let (act, why) = word.split_once('/').map_or((word, None), |(act, why)| (act, Some(why)));
-            if !acts().any(|known| known.name == act) {
+            if !acts().chain(demands()).any(|known| known.name == act) {
                 return Err(wrong()
-                    .due("an act, such as `reply` or `receive/no-close_notify`")
-                    .nearest(act, acts().map(|act| act.name)));
+                    .due("an act, such as `reply` or `receive/no-close_notify`, or a demand of `expect`, such as `count`")
+                    .nearest(act, acts().chain(demands()).map(|act| act.name)));
             }
             match why {
                 Some(why) if Why::from_word(why).is_none() => Err(wrong()
@@ -155,6 +169,12 @@ fn check_word(kind: EventKind, word: &str, at: &Node) -> Decoded<()> {
         EventKind::HandshakeFailed | EventKind::Timeout => Ok(()),
         _ => Err(wrong().due(format!("`{kind}` alone, or with a connection"))),
     }
+}
+
+/// A verb, or a whole line that begins with one.
+fn is_command(text: &str) -> bool {
+    let verb = text.split(' ').next().unwrap_or_default();
+    !verb.is_empty() && verb.bytes().all(|octet| octet.is_ascii_uppercase())
 }
 
 fn one_or_more(node: &Node) -> Decoded<Vec<(&str, &Node)>> {

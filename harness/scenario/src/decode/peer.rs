@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::{
     Decoded, Decoder, cannot, duration, list, map, needed, optional_text, optional_word, text, texts, word, yes_no,
 };
-use crate::model::{ClientOutcome, ClientRequest, Condition, Demand, Expectation, Level, PeerScript, Rule};
+use crate::model::{
+    ClientOutcome, ClientRequest, Condition, Demand, Expectation, FilesDue, Level, PeerScript, Row, Rule, TlsDemand,
+};
 use crate::node::{Kind, Node};
 
 /// `{settings, rules}`.
@@ -23,12 +25,15 @@ pub(crate) fn peer_script(decoder: &Decoder, node: &Node) -> Decoded<PeerScript>
 /// `client: {get: [text]}`.
 pub(crate) fn client_request(node: &Node) -> Decoded<ClientRequest> {
     if let Some(action) = node.text() {
-        return Ok(ClientRequest { action: action.to_owned(), files: Vec::new(), demands_tls: false });
+        return Ok(ClientRequest { action: action.to_owned(), files: Vec::new(), demands_tls: None });
     }
     let Some((action, request)) = node.only_entry() else { return Err(cannot(node, "an action of a client")) };
     let (files, demands_tls) = match &request.kind {
-        Kind::Sequence(_) => (texts(Some(request))?, false),
-        _ => (texts(request.value("files"))?, request.value("tls").is_some()),
+        Kind::Sequence(_) => (texts(Some(request))?, None),
+        _ => (
+            texts(request.value("files"))?,
+            optional_text(request, "tls")?.and_then(|word| TlsDemand::from_word(&word)),
+        ),
     };
     Ok(ClientRequest { action: action.to_owned(), files, demands_tls })
 }
@@ -53,7 +58,8 @@ fn add_expectations(decoder: &Decoder, node: &Node, level: Option<Level>, all: &
             "order" => Demand::Order(list(value)?.iter().map(choice).collect::<Decoded<_>>()?),
             "count" => Demand::Count(count(value)?),
             "client" => Demand::Client(outcome(value)?),
-            "files" => Demand::FilesIntact,
+            "files" => Demand::Files(word(value, FilesDue::from_word, "`intact` or `intact-or-failed`")?),
+            "rows" => Demand::Rows(map(value)?.iter().map(row).collect::<Decoded<_>>()?),
             _ => return Err(cannot(key, "an expectation")),
         };
         all.push(Expectation { level, demand, place: key.place });
@@ -87,6 +93,11 @@ fn choice(node: &Node) -> Decoded<Vec<String>> {
     }
 }
 
+fn row((name, commands): &(Node, Node)) -> Decoded<Row> {
+    let commands = list(commands)?.iter().map(choice).collect::<Decoded<_>>()?;
+    Ok(Row { name: text(name)?.to_owned(), commands })
+}
+
 fn count(node: &Node) -> Decoded<BTreeMap<String, usize>> {
     let entries = map(node)?.iter();
     entries
@@ -99,9 +110,12 @@ fn outcome(node: &Node) -> Decoded<ClientOutcome> {
         return match word {
             "succeeds" => Ok(ClientOutcome::Succeeds),
             "fails" => Ok(ClientOutcome::Fails { within: None }),
-            _ => Err(cannot(node, "`succeeds` or `fails`")),
+            "ends" => Ok(ClientOutcome::Ends),
+            _ => Err(cannot(node, OUTCOMES)),
         };
     }
-    let Some(("fails", detail)) = node.only_entry() else { return Err(cannot(node, "`succeeds` or `fails`")) };
+    let Some(("fails", detail)) = node.only_entry() else { return Err(cannot(node, OUTCOMES)) };
     Ok(ClientOutcome::Fails { within: Some(word(needed(detail, "within")?, duration, "a duration")?) })
 }
+
+const OUTCOMES: &str = "`succeeds`, `fails` or `ends`";

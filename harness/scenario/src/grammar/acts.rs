@@ -2,7 +2,7 @@
 
 use super::patterns::EVENT_FORMAT;
 use super::{CODE, DURATION_FORMAT, FIXTURE, FIXTURES, IN, NAME, NUMBER, TEXT, TEXTS, YES_NO, is_class, is_code};
-use crate::model::{FileDue, ProtectionLevel, Resume};
+use crate::model::{Callers, FileDue, ProtectionLevel, Resume};
 use crate::shape::{Choice, Format, Key, Named, Shape, key, needed};
 
 pub(super) static SCRIPT: Named =
@@ -44,7 +44,8 @@ pub(super) static ACTS: &[Key] = &[
     key("passive", "Sends PASV or EPSV (or what the text says), and remembers the address in the reply.", &PASSIVE),
     key(
         "listen",
-        "Opens a listener of ours; `${NAME.port}`, `${NAME.PORT}`, `${NAME.EPRT}` name it; who connects is logged.",
+        "Opens a listener of ours, `${NAME.port}`, `${NAME.PORT}` (h1,…,p2), `${NAME.p1p2}`, `${NAME.EPRT}`; who connects \
+         is logged. A server's `data` is the passive listener of its next transfer.",
         &LISTEN,
     ),
     key(
@@ -56,11 +57,15 @@ pub(super) static ACTS: &[Key] = &[
     key("key-update", "Sends a TLS 1.3 KeyUpdate.", &KEY_UPDATE),
     key(
         "records",
-        "Sends one command line in several records (in the clear: segments); the texts hold its CR LF too.",
+        "Sends one command line (as the server one reply) in several records (in the clear: segments), its CR LF too.",
         &TEXTS,
     ),
     key("handshake", "Starts (client) or accepts (server) a TLS handshake, and waits for its end.", &HANDSHAKE),
-    key("deliver", "Sends a file on the data connection: all of it, half of it, or a fixture.", &DELIVER),
+    key(
+        "deliver",
+        "Sends a file on the data connection: all of it, half of it, the rest behind that half, or a fixture.",
+        &DELIVER,
+    ),
     key("receive", "Reads a data connection to its end; the server's takes an upload.", &RECEIVE),
     key("close_notify", "Sends close_notify, and nothing more.", &OPTIONAL_NAME),
     key("FIN", "Sends a FIN: our write side is closed, reading goes on.", &OPTIONAL_NAME),
@@ -76,8 +81,17 @@ pub(super) static ACTS: &[Key] = &[
     key("hold", "Stops reading a connection, so that an order between two connections can be seen.", &OPTIONAL_NAME),
     key("release", "Reads a held connection again.", &OPTIONAL_NAME),
     key("mute", "Answers neither close_notify nor FIN of the peer from here on.", &OPTIONAL_NAME),
-    key("await", "Waits for an event; a map tells what follows which event, and none of them is not met.", &AWAIT),
-    key("silence", "Nothing may arrive for so long; only where no fence can be sent, never at level must.", &SILENCE),
+    key(
+        "await",
+        "Waits for an event; a map tells what follows which event, and none of them is not met. A `command` that our \
+         server has waited for is served behind the script.",
+        &AWAIT,
+    ),
+    key(
+        "silence",
+        "Nothing may arrive for so long (as the server: no command); only where no fence can be sent.",
+        &SILENCE,
+    ),
     key("pause", "Waits as a stimulus, never to synchronise.", &DURATION),
     key("within", "The acts within must all be done in this time.", &WITHIN),
     key("either", "Of these scripts the first whose first act is met is taken.", &Shape::List(&SCRIPT_SHAPE)),
@@ -149,7 +163,14 @@ static LISTEN: Shape = Shape::Record(LISTEN_KEYS);
 static LISTEN_KEYS: &[Key] = &[
     needed("as", "The name of the listener.", &NAME),
     key("at", "Its address; the control connection's own if nothing is said.", &TEXT),
+    key("port", "Its port; a free one if nothing is said.", &TEXT),
+    key(
+        "callers",
+        "What becomes of those who connect: `taken`, `refused` (nobody listens), `unanswered` (a SYN gets no answer).",
+        &CALLERS,
+    ),
 ];
+static CALLERS: Shape = Shape::Text(&Format::Words { noun: "what becomes of callers", words: Callers::WORDS });
 
 static PASSIVE: Shape = Shape::Either(&[Shape::Text(&Format::Any), Shape::Record(PASSIVE_KEYS)]);
 static PASSIVE_KEYS: &[Key] = &[
@@ -194,15 +215,20 @@ static HANDSHAKE_KEYS: &[Key] = &[
         "`yes`: reading stops the moment it is done, and what the peer sends behind it waits for a `release`.",
         &YES_NO,
     ),
+    key(
+        "cut",
+        "`yes`: as the server sends its ServerHello and no record behind it; the script goes on when that is out.",
+        &YES_NO,
+    ),
     key("else", "What follows a handshake that fails, in place of ending the script.", &SCRIPT_SHAPE),
 ];
 static RESUME: Shape = Shape::Text(&Format::Words { noun: "a way to resume", words: Resume::WORDS });
 
-static PART_OF_FILE: Shape = Shape::Text(&Format::Words { noun: "a part of a file", words: &["all", "half"] });
+static PART_OF_FILE: Shape = Shape::Text(&Format::Words { noun: "a part of a file", words: &["all", "half", "rest"] });
 
 static DELIVER: Shape = Shape::Either(&[Shape::Text(&DELIVERED), Shape::Record(DELIVER_KEYS)]);
-static DELIVERED: Format = Format::Words { noun: "`all`, `half` or a fixture", words: &DELIVERED_WORDS };
-const DELIVERED_WORDS: [&str; FIXTURES.len() + 2] = and_fixtures(["all", "half"]);
+static DELIVERED: Format = Format::Words { noun: "`all`, `half`, `rest` or a fixture", words: &DELIVERED_WORDS };
+const DELIVERED_WORDS: [&str; FIXTURES.len() + 3] = and_fixtures(["all", "half", "rest"]);
 static DELIVER_KEYS: &[Key] = &[
     key("on", "The connection.", &NAME),
     key("file", "The fixture; the file that the command is about if nothing is said.", &FIXTURE),
@@ -270,8 +296,8 @@ const fn and_fixtures<const MORE: usize, const ALL: usize>(words: [&'static str;
 #[cfg(test)]
 mod tests {
     #[test]
-    fn what_can_be_delivered_is_all_half_and_every_fixture() {
-        assert_eq!(super::DELIVERED_WORDS[2..], *super::super::FIXTURES);
+    fn what_can_be_delivered_is_all_half_its_rest_and_every_fixture() {
+        assert_eq!(super::DELIVERED_WORDS[3..], *super::super::FIXTURES);
     }
 
     #[test]

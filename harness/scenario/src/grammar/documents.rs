@@ -6,7 +6,7 @@ use super::{
     CLAUSE, CLAUSES, CODE, DURATION_FORMAT, EXPECTATIONS, FIXTURE, NAME, NAME_FORMAT, NAMES, NUMBER, TEXT, TEXTS, VERB,
     YES_NO,
 };
-use crate::model::{AtFault, Capability, Effects, Level};
+use crate::model::{AtFault, Capability, Effects, Level, TlsDemand};
 use crate::shape::{Choice, Format, Key, Named, Settings, Shape, key, needed};
 
 pub(crate) static SCENARIO: Shape = Shape::Record(SCENARIO_KEYS);
@@ -74,7 +74,7 @@ static CONDITION_KEYS: &[Key] = &[
 static FILE_STATE: Shape =
     Shape::Text(&Format::Words { noun: "a state of a file", words: &["empty", "not-empty", "missing"] });
 
-static CLIENT: Shape = Shape::Choice(&Choice { noun: "an action of a client", keys: ACTIONS, beside: &[] });
+pub(crate) static CLIENT: Shape = Shape::Choice(&Choice { noun: "an action of a client", keys: ACTIONS, beside: &[] });
 static ACTIONS: &[Key] = &[
     key("login", "Logs in, and out again.", &REQUEST),
     key("get", "Fetches these files in one session.", &REQUEST),
@@ -82,13 +82,21 @@ static ACTIONS: &[Key] = &[
     key("list", "Lists a directory.", &REQUEST),
     key("ccc", "Fetches these files, with CCC after the login.", &REQUEST),
     key("active", "Fetches these files in active mode.", &REQUEST),
+    key("parallel", "Fetches these files at the same time, each in a session of its own.", &REQUEST),
 ];
 static REQUEST: Shape = Shape::Either(&[Shape::Nothing, Shape::List(&FIXTURE), Shape::Record(REQUEST_KEYS)]);
 static REQUEST_KEYS: &[Key] = &[
     key("files", "The fixtures it is about.", &Shape::List(&FIXTURE)),
-    key("tls", "`demanded`: the client is told to go on only with TLS.", &DEMANDED),
+    key(
+        "tls",
+        "`demanded`: the client is told to go on only with TLS; `demanded-on-data`: there too; `asked-for`: neither.",
+        &DEMANDED,
+    ),
 ];
-static DEMANDED: Shape = Shape::Text(&Format::Words { noun: "what can be asked of TLS", words: &["demanded"] });
+static DEMANDED: Shape = Shape::Text(&Format::Words {
+    noun: "what can be asked of TLS",
+    words: &[TlsDemand::WORDS[0], TlsDemand::WORDS[1], "asked-for"],
+});
 
 pub(crate) static RULES: Shape = Shape::Record(PEER_KEYS);
 
@@ -130,11 +138,12 @@ static CLIENT_RULE_KEYS: &[Key] =
 static DOING: Shape = Shape::Text(&Format::Words { noun: "something that a client does", words: DOINGS });
 /// What the reference client does, in the order in which it does it.
 const DOINGS: &[&str] =
-    &["greeting", "AUTH", "login", "protect", "CCC", "EPSV", "PASV", "PORT", "get", "put", "list", "QUIT"];
+    &["greeting", "AUTH", "login", "protect", "CCC", "EPSV", "PASV", "PORT", "EPRT", "get", "put", "list", "QUIT"];
 
 pub(crate) static CLIENT_DESCRIPTION: Shape = Shape::Record(CLIENT_DESCRIPTION_KEYS);
 static CLIENT_DESCRIPTION_KEYS: &[Key] = &[
     needed("title", "The name that reports show.", &TEXT),
+    key("container", "An image in which all of it runs; without it what is installed is run.", &TEXT),
     key("version", "A program and its arguments that print the version.", &TEXTS),
     key("common", "A program and its arguments, the same in each action.", &TEXTS),
     needed("actions", "What stands behind these in each action.", &Shape::Record(ACTION_KEYS)),
@@ -149,6 +158,7 @@ static ACTION_KEYS: &[Key] = &[
     key("list", "Lists a directory.", &ARGUMENTS),
     key("ccc", "Fetches files, with CCC after the login.", &ARGUMENTS),
     key("active", "Fetches files in active mode.", &ARGUMENTS),
+    key("parallel", "Fetches files at the same time, each in a session of its own.", &ARGUMENTS),
 ];
 static ARGUMENTS: Shape = Shape::List(&ARGUMENT);
 /// A list within is repeated for each file.
@@ -273,6 +283,7 @@ static BASELINE_KEYS: &[Key] = &[
     key("clause", "The clause that it breaks.", &CLAUSE),
     key("link", "Where it is told.", &TEXT),
     key("until", "The last day on which it holds.", &DATE),
+    key("chance", "What it depends on whether a run sees it at all: a run that does not is not red.", &TEXT),
 ];
 static NAME_OR_NAMES: Shape = Shape::Either(&[Shape::Text(&NAME_FORMAT), Shape::List(&NAME)]);
 static DATE: Shape = Shape::Text(&Format::Pattern {

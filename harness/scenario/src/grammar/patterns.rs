@@ -1,7 +1,7 @@
 //! The events that patterns tell, the demands of `expect:`, and the elements of a diagnosis' `when`.
 
 use super::{IN, NAME, NUMBER, TEXT, TEXTS, VERB_FORMAT, VERBS};
-use crate::model::{By, EventKind};
+use crate::model::{By, EventKind, FilesDue};
 use crate::shape::{Choice, Format, Key, Named, Shape, key, needed};
 
 /// `close`, `plaintext 421`, `end data`: the decoder knows which words take what, and says it better than a pattern.
@@ -55,12 +55,21 @@ static EXPECTATION_NAMED: Named = Named {
     shape: Shape::Choice(&Choice { noun: "an expectation", keys: EXPECTATIONS, beside: &[] }),
 };
 
-static EXPECTATIONS: &[Key] = &[
+pub(super) static EXPECTATIONS: &[Key] = &[
     key("never", "No such event.", &PATTERN),
     key("order", "Commands in this order, others between them being no matter; a list within is a choice.", &ORDER),
     key("count", "So many commands with this verb.", &Shape::Table(&VERB_FORMAT, &NUMBER)),
-    key("client", "The client under test succeeds, or fails.", &CLIENT_OUTCOME),
-    key("files", "Every file of the request arrived whole.", &INTACT),
+    key("client", "The client under test succeeds, fails, or ends either way.", &CLIENT_OUTCOME),
+    key(
+        "files",
+        "Every file of the request arrived whole (`intact`); or else the client reports failure (`intact-or-failed`).",
+        &FILES,
+    ),
+    key(
+        "rows",
+        "The client's commands, of those that any row names, are one of these rows; which one is noted.",
+        &Shape::Table(&super::NAME_FORMAT, &ORDER),
+    ),
     key("must", "The demands within are judged at level must.", &super::EXPECTATIONS),
     key("should", "The demands within are judged at level should.", &super::EXPECTATIONS),
     key("may", "The demands within are judged at level may.", &super::EXPECTATIONS),
@@ -70,11 +79,12 @@ static EXPECTATIONS: &[Key] = &[
 ];
 
 static ORDER: Shape = Shape::List(&VERBS);
-static INTACT: Shape = Shape::Text(&Format::Words { noun: "what files can be", words: &["intact"] });
+static FILES: Shape = Shape::Text(&Format::Words { noun: "what files can be", words: FilesDue::WORDS });
 static CLIENT_OUTCOME: Shape = Shape::Choice(&Choice { noun: "an outcome of the client", keys: OUTCOMES, beside: &[] });
 static OUTCOMES: &[Key] = &[
     key("succeeds", "It reports success.", &Shape::Nothing),
     key("fails", "It reports failure.", &Shape::Either(&[Shape::Nothing, Shape::Record(FAILS_KEYS)])),
+    key("ends", "It comes to an end of its own; whether it reports success or failure is noted.", &Shape::Nothing),
 ];
 static FAILS_KEYS: &[Key] = &[needed("within", "In this time.", &Shape::Text(&super::DURATION_FORMAT))];
 static FOR: Shape = Shape::Record(FOR_KEYS);
@@ -110,13 +120,26 @@ pub(super) static EVENTS: &[Key] = &[
     key("connected", "A TCP connection was made.", &DETAIL),
     key("accepted", "A TCP connection was accepted.", &DETAIL),
     key("connect-failed", "A TCP connection was refused, or did not come about.", &DETAIL),
-    key("command", "A command line; a word or list is its verb.", &DETAIL),
-    key("reply", "A reply; a word or list is its code.", &DETAIL),
+    key("command", "A command line; a word or list is its verb, and `is` may be the whole line.", &DETAIL),
+    key(
+        "reply",
+        "A reply; a word or list is its code, or `multi-line`, or `no-address`: a 227 or 229 in which none can be read, or \
+         `odd-form`: a 229 in which one can be read, though it is not written as in the example of RFC 2428.",
+        &DETAIL,
+    ),
     key("malformed", "Octets that are no reply where one was due.", &DETAIL),
-    key("client-hello", "A ClientHello.", &DETAIL),
+    key(
+        "client-hello",
+        "A ClientHello: `offering` a session, `offering-again` a ticket of another connection's.",
+        &DETAIL,
+    ),
     key("server-hello", "A ServerHello.", &DETAIL),
     key("handshake-started", "A handshake was begun.", &DETAIL),
-    key("handshake", "A handshake was finished: `resumed`, `full`, `1.2`, `1.3`.", &DETAIL),
+    key(
+        "handshake",
+        "A handshake was finished: `resumed`, `full`, its version (`1.0` to `1.3`), or the certificate that we showed as the server.",
+        &DETAIL,
+    ),
     key("handshake-failed", "A handshake came to nothing.", &DETAIL),
     key("certificate-request", "A client certificate was asked for.", &DETAIL),
     key("ticket", "A session ticket came.", &DETAIL),
@@ -134,11 +157,12 @@ pub(super) static EVENTS: &[Key] = &[
     ),
     key("octets", "Application octets on a data connection.", &DETAIL),
     key("timeout", "Something that was waited for did not come; a word or list says what.", &DETAIL),
-    key("unmet", "A demand of the script was not met: the act, or `act/why`.", &DETAIL),
+    key("unmet", "A demand was not met: the act, or `act/why`; of `expect` its word.", &DETAIL),
     key("leaf", "A conclusion of the script: `note`, `warn`, `fail`, `skip`, `untestable`.", &DETAIL),
     key("unasked-reply", "A reply while no command was open.", &DETAIL),
     key("file", "An upload was made: `whole`, `truncated`.", &DETAIL),
     key("ended", "The client ended: `succeeded`, `failed`, `cannot`, `crashed`, `hung`.", &DETAIL),
+    key("fetched", "What the client kept of a file that it was to fetch: `intact`, `other`, `none`.", &DETAIL),
 ];
 
 static DETAIL: Shape = Shape::Named(&DETAIL_NAMED);
@@ -168,6 +192,7 @@ pub(crate) fn carries_word(kind: EventKind) -> bool {
     matches!(
         kind,
         EventKind::Command
+            | EventKind::ClientHello
             | EventKind::Reply
             | EventKind::Handshake
             | EventKind::HandshakeFailed
@@ -179,5 +204,6 @@ pub(crate) fn carries_word(kind: EventKind) -> bool {
             | EventKind::UnaskedReply
             | EventKind::File
             | EventKind::Ended
+            | EventKind::Fetched
     )
 }

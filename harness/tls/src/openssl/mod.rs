@@ -1,5 +1,5 @@
 //! The OpenSSL engine: contexts out of settings. Versions, suites and security level are always set in here, so that a
-//! system's `openssl.cnf` changes nothing; without `old_suites` it offers what rustls offers, AEAD with forward secrecy.
+//! system's `openssl.cnf` changes nothing; without [`Suites::OldToo`] it offers what rustls offers, AEAD with forward secrecy.
 
 mod ffi;
 mod heard;
@@ -28,7 +28,7 @@ use crate::machine::{By, Machine};
 use crate::rustls::server_name;
 use crate::sessions::{Resume, Sessions};
 use crate::settings::{
-    ClientCertificate, ClientSettings, Engine, Identity, KeyLog, Reuse12, ServerSettings, Trust, Version,
+    Aead, ClientCertificate, ClientSettings, Engine, Identity, KeyLog, Reuse12, ServerSettings, Suites, Trust, Version,
 };
 
 /// A client of the OpenSSL engine.
@@ -41,7 +41,7 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(settings: ClientSettings) -> Result<Self, TlsError> {
         server_name(&settings.server_name)?;
-        let mut context = context(SslMethod::tls_client(), &settings.versions, settings.old_suites)?;
+        let mut context = context(SslMethod::tls_client(), &settings.versions, settings.suites)?;
         match &settings.trust {
             Trust::Anyone => context.set_verify(SslVerifyMode::NONE),
             Trust::Roots(pem) => {
@@ -108,7 +108,7 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn new(settings: ServerSettings) -> Result<Self, TlsError> {
-        let mut context = context(SslMethod::tls_server(), &settings.versions, settings.old_suites)?;
+        let mut context = context(SslMethod::tls_server(), &settings.versions, settings.suites)?;
         present(&mut context, &settings.identity)?;
         match &settings.client_certificate {
             ClientCertificate::NotAsked => context.set_verify(SslVerifyMode::NONE),
@@ -125,7 +125,7 @@ impl Server {
         context.set_session_id_context(b"ftpspec").map_err(library)?;
         context.set_num_tickets(settings.tickets).map_err(library)?;
         reuse(&mut context, settings.reuse_tls12, *settings.versions.end());
-        if settings.old_suites {
+        if settings.suites == Suites::OldToo {
             // DHE suites need a group, and OpenSSL chooses none unless it is told to.
             let group = Dh::get_2048_256().map_err(library)?;
             context.set_tmp_dh(&group).map_err(library)?;
@@ -172,19 +172,37 @@ pub(crate) fn library_version() -> String {
 fn context(
     method: SslMethod,
     versions: &RangeInclusive<Version>,
-    old_suites: bool,
+    suites: Suites,
 ) -> Result<SslContextBuilder, TlsError> {
-    if *versions.end() < Version::Tls12 && !old_suites {
+    let old = suites == Suites::OldToo;
+    if *versions.end() < Version::Tls12 && !old {
         return Err(TlsError::Unsupported { engine: Engine::Openssl, what: "TLS below 1.2 without old suites" });
     }
     let mut context = SslContextBuilder::new(method).map_err(library)?;
     context.set_min_proto_version(Some(ssl_version(*versions.start()))).map_err(library)?;
     context.set_max_proto_version(Some(ssl_version(*versions.end()))).map_err(library)?;
-    context.set_cipher_list(if old_suites { OLD_SUITES } else { SUITES }).map_err(library)?;
+    let (suites, of_tls_1_3) = match suites {
+        Suites::Modern => (SUITES, None),
+        Suites::OldToo => (OLD_SUITES, None),
+        Suites::Only(Aead::Aes128) => {
+            ("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:@SECLEVEL=2", Some("TLS_AES_128_GCM_SHA256"))
+        }
+        Suites::Only(Aead::Aes256) => {
+            ("ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:@SECLEVEL=2", Some("TLS_AES_256_GCM_SHA384"))
+        }
+        Suites::Only(Aead::ChaCha20) => (
+            "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:@SECLEVEL=2",
+            Some("TLS_CHACHA20_POLY1305_SHA256"),
+        ),
+    };
+    context.set_cipher_list(suites).map_err(library)?;
+    if let Some(suites) = of_tls_1_3 {
+        context.set_ciphersuites(suites).map_err(library)?;
+    }
     context.set_groups_list(GROUPS).map_err(library)?;
     // As rustls does: no renegotiation, no compression.
     context.set_options(SslOptions::NO_RENEGOTIATION | SslOptions::NO_COMPRESSION);
-    if old_suites {
+    if old {
         // Servers of that age do not know RFC 5746; OpenSSL 3 would not speak to them.
         context.set_options(LEGACY_SERVER_CONNECT);
     }

@@ -27,7 +27,7 @@ use crate::error::TlsError;
 use crate::machine::Machine;
 use crate::sessions::{Resume, Sessions};
 use crate::settings::{
-    ClientCertificate, ClientSettings, Engine, Identity, KeyLog, Reuse12, ServerSettings, Trust, Version,
+    ClientCertificate, ClientSettings, Engine, Identity, KeyLog, Reuse12, ServerSettings, Suites, Trust, Version,
 };
 
 /// A client of the rustls engine.
@@ -42,10 +42,9 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(settings: ClientSettings) -> Result<Self, TlsError> {
-        refuse_old_suites(settings.old_suites)?;
+        let provider = &provider(settings.suites)?;
         let server_name = server_name(&settings.server_name)?;
         let (versions, newest) = supported_versions(&settings.versions)?;
-        let provider = watch::provider();
         let builder = ClientConfig::builder_with_provider(Arc::clone(provider))
             .with_protocol_versions(&versions)
             .map_err(library)?
@@ -93,9 +92,8 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn new(settings: ServerSettings) -> Result<Self, TlsError> {
-        refuse_old_suites(settings.old_suites)?;
+        let provider = &provider(settings.suites)?;
         let (versions, _) = supported_versions(&settings.versions)?;
-        let provider = watch::provider();
         let key = certified_key(&settings.identity, provider)?;
         let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
             .with_protocol_versions(&versions)
@@ -150,8 +148,20 @@ pub(crate) fn server_name(name: &str) -> Result<ServerName<'static>, TlsError> {
     ServerName::try_from(name.to_owned()).map_err(|_| TlsError::ServerName(name.to_owned()))
 }
 
-fn refuse_old_suites(wanted: bool) -> Result<(), TlsError> {
-    if wanted { Err(TlsError::Unsupported { engine: Engine::Rustls, what: "old suites" }) } else { Ok(()) }
+/// The cryptography, with the suites that are wanted.
+fn provider(suites: Suites) -> Result<Arc<CryptoProvider>, TlsError> {
+    match suites {
+        Suites::Modern => Ok(Arc::clone(watch::provider())),
+        Suites::OldToo => Err(TlsError::Unsupported { engine: Engine::Rustls, what: "old suites" }),
+        Suites::Only(aead) => {
+            let mut provider = CryptoProvider::clone(watch::provider());
+            let is_it = |suite: &::rustls::SupportedCipherSuite| {
+                suite.suite().as_str().is_some_and(|name| name.contains(aead.in_names()))
+            };
+            provider.cipher_suites.retain(is_it);
+            Ok(Arc::new(provider))
+        }
+    }
 }
 
 fn supported_versions(

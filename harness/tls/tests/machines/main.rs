@@ -13,3 +13,4 @@ mod plain_openssl;
 mod records;
 mod resumption;
 mod session;
+mod suites;

@@ -2,7 +2,7 @@
 
 use ftpspec_tls::{
     By, ClientContext, ClientSettings, Engine, Fact, FailureKind, Resume, ResumedBy, Reuse12, ServerContext,
-    ServerSettings, Sessions, State, Version,
+    ServerSettings, Sessions, State, Suites, Version,
 };
 
 use crate::pair::{End, Pair, client_settings, server_settings};
@@ -99,10 +99,10 @@ fn without_old_suites_openssl_refuses_what_rustls_refuses() {
 
 fn old(versions: std::ops::RangeInclusive<Version>, reuse_tls12: Reuse12) -> (ClientContext, ServerContext) {
     let base = client_settings(Version::Tls12);
-    let settings = ClientSettings { versions: versions.clone(), old_suites: true, ..base };
+    let settings = ClientSettings { versions: versions.clone(), suites: Suites::OldToo, ..base };
     let client = ClientContext::new(Engine::Openssl, settings).unwrap();
     let base = server_settings(Version::Tls12);
-    let settings = ServerSettings { versions, old_suites: true, reuse_tls12, ..base };
+    let settings = ServerSettings { versions, suites: Suites::OldToo, reuse_tls12, ..base };
     (client, ServerContext::new(Engine::Openssl, settings).unwrap())
 }
 

@@ -2,7 +2,7 @@
 
 use ftpspec_tls::{
     ClientCertificate, ClientContext, ClientSettings, Engine, Fact, Machine, Resume, Reuse12, ServerContext,
-    ServerSettings, Sessions, State, Trust, Version,
+    ServerSettings, Sessions, State, Suites, Trust, Version,
 };
 
 use crate::pki::PKI;
@@ -101,7 +101,7 @@ pub fn client_settings(version: Version) -> ClientSettings {
         trust: Trust::Roots(PKI.root.clone()),
         identity: None,
         alpn: Vec::new(),
-        old_suites: false,
+        suites: Suites::Modern,
         key_log: None,
     }
 }
@@ -114,7 +114,7 @@ pub fn server_settings(version: Version) -> ServerSettings {
         tickets: 2,
         reuse_tls12: Reuse12::Ticket,
         alpn: Vec::new(),
-        old_suites: false,
+        suites: Suites::Modern,
         key_log: None,
     }
 }

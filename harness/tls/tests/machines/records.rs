@@ -2,7 +2,7 @@
 
 use ftpspec_tls::{
     By, ClientContext, ClientSettings, Engine, Fact, FailureKind, Resume, ServerContext, ServerSettings, Sessions,
-    State, TlsError, Version,
+    State, Suites, TlsError, Version,
 };
 
 use crate::pair::{End, Pair, client_settings, open, server_settings};
@@ -162,9 +162,9 @@ fn tls12_has_no_key_update() {
 
 #[test]
 fn openssl_cannot_send_strange_records_under_a_cbc_suite() {
-    let settings = ClientSettings { old_suites: true, ..client_settings(Version::Tls11) };
+    let settings = ClientSettings { suites: Suites::OldToo, ..client_settings(Version::Tls11) };
     let client = ClientContext::new(Engine::Openssl, settings).unwrap();
-    let settings = ServerSettings { old_suites: true, ..server_settings(Version::Tls11) };
+    let settings = ServerSettings { suites: Suites::OldToo, ..server_settings(Version::Tls11) };
     let server = ServerContext::new(Engine::Openssl, settings).unwrap();
     let mut pair = Pair::open(&client, &server, &Sessions::new("control"), Resume::No);
     assert!(matches!(pair.client.machine.send_record(21, &[1, 90]), Err(TlsError::CannotSend { .. })));

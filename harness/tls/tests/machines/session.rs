@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use ftpspec_tls::{
     By, ClientCertificate, ClientCertificateUse, ClientContext, ClientSettings, Engine, Fact, Identity, KeyLog, Resume,
-    ServerContext, ServerSettings, Sessions, TlsError, Trust, Version, library_versions,
+    ServerContext, ServerSettings, Sessions, Suites, TlsError, Trust, Version, library_versions,
 };
 
 use crate::pair::{Pair, client_settings, open, server_settings};
@@ -175,7 +175,7 @@ fn settings_that_cannot_be_used_are_refused_with_their_reason() {
         assert!(reason.starts_with("the certificate chain of identity \"client-a\" cannot be used: "), "{reason}");
         assert!(refused(client_settings(Version::Tls11)).unwrap().starts_with(&format!("{engine} has no TLS")));
     }
-    let settings = ClientSettings { old_suites: true, ..client_settings(Version::Tls12) };
+    let settings = ClientSettings { suites: Suites::OldToo, ..client_settings(Version::Tls12) };
     assert_eq!(ClientContext::new(Engine::Rustls, settings).err().unwrap().to_string(), "rustls has no old suites");
 }
 

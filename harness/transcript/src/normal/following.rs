@@ -82,12 +82,13 @@ mod tests {
                 server_name: None,
                 certificate: None,
                 client_certificate: "not-asked",
+                shown: None,
                 identity: None,
             }))
         };
         let shake = |on: &Arc<str>| {
             log.push(Some(on), By::Us, What::HandshakeStarted);
-            log.push(Some(on), By::Us, What::ClientHello { summary: "TLS 1.3".to_owned() });
+            log.push(Some(on), By::Us, What::ClientHello { summary: "TLS 1.3".to_owned(), offers: Default::default() });
             log.push(Some(on), By::Peer, What::ServerHello);
             if finished {
                 log.push(Some(on), By::Us, handshake());
