@@ -6,6 +6,7 @@ use std::io::Write as _;
 
 use ftpspec::{Exit, Trouble};
 use ftpspec_report::escape;
+use ftpspec_report::layout::counted;
 use ftpspec_scenario::Diagnostic;
 
 use crate::console;
@@ -44,8 +45,7 @@ impl Failure {
                     text.push_str(&if coloured { diagnostic.render_coloured() } else { diagnostic.render() });
                     text.push_str("\n\n");
                 }
-                let faults = diagnostics.len();
-                text.push_str(&format!("{faults} fault{}; nothing was run\n", if faults == 1 { "" } else { "s" }));
+                text.push_str(&format!("{}; nothing was run\n", counted(diagnostics.len(), "fault")));
                 to_stderr(&text);
                 Exit::WrongUse
             }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use ftpspec::{Catalogue, Exit};
+use ftpspec_report::layout::counted;
 use ftpspec_scenario::model::Source;
 use ftpspec_scenario::{
     Diagnostic, lint_all, load_baseline, load_client_description, load_defect, load_diagnosis, load_rules,
@@ -55,8 +56,7 @@ pub fn execute(options: &Options, console: &Console) -> Result<Exit, Failure> {
     if !wrong.is_empty() {
         return Err(Failure::WrongFiles(wrong));
     }
-    let files = files.len();
-    console.print(&format!("{files} file{}, no fault\n", if files == 1 { "" } else { "s" }))?;
+    console.print(&format!("{}, no fault\n", counted(files.len(), "file")))?;
     Ok(Exit::Green)
 }
 

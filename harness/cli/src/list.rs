@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use clap::Args;
-use ftpspec::{Exit, Scheduled};
-use ftpspec_report::layout;
+use ftpspec::{Exit, by_scenario};
+use ftpspec_report::layout::{self, counted};
 use ftpspec_scenario::model::Scenario;
 use serde::Serialize;
 
@@ -34,7 +34,7 @@ pub struct Options {
 
 pub fn execute(options: &Options, console: &Console) -> Result<Exit, Failure> {
     let catalogue = options.own.catalogue()?;
-    let listed = gathered(&selected(&catalogue, &options.selectors, None)?);
+    let listed = by_scenario(&selected(&catalogue, &options.selectors, None)?);
     if options.json {
         let rows: Vec<_> = listed.iter().map(Row::from).collect();
         let text = serde_json::to_string_pretty(&rows).map_err(Failure::surroundings)?;
@@ -46,26 +46,12 @@ pub fn execute(options: &Options, console: &Console) -> Result<Exit, Failure> {
 }
 
 /// A scenario, and those of its variants that were selected.
-struct Listed {
-    scenario: Arc<Scenario>,
-    variants: Vec<usize>,
-}
-
-fn gathered(scheduled: &[Scheduled]) -> Vec<Listed> {
-    let mut listed: Vec<Listed> = Vec::new();
-    for Scheduled { scenario, variant } in scheduled {
-        match listed.last_mut() {
-            Some(last) if last.scenario.id == scenario.id => last.variants.push(*variant),
-            _ => listed.push(Listed { scenario: Arc::clone(scenario), variants: vec![*variant] }),
-        }
-    }
-    listed
-}
+type Listed = (Arc<Scenario>, Vec<usize>);
 
 fn table(listed: &[Listed], verbose: bool, console: &Console) -> String {
-    let widest = listed.iter().map(|it| it.scenario.id.len()).max().unwrap_or(0);
+    let widest = listed.iter().map(|it| it.0.id.len()).max().unwrap_or(0);
     let mut text = String::new();
-    for Listed { scenario, variants } in listed {
+    for (scenario, variants) in listed {
         let Scenario { id, title, .. } = &**scenario;
         let (level, effects) = (scenario.level.word(), scenario.effects.word());
         let row = format!("{id:widest$}  {level:6}  {effects:9}  {:3}", variants.len());
@@ -81,9 +67,8 @@ fn table(listed: &[Listed], verbose: bool, console: &Console) -> String {
             }
         }
     }
-    let variants: usize = listed.iter().map(|it| it.variants.len()).sum();
-    let count = |number: usize, thing: &str| format!("{number} {thing}{}", if number == 1 { "" } else { "s" });
-    text + &format!("{}, {}\n", count(listed.len(), "scenario"), count(variants, "variant"))
+    let variants: usize = listed.iter().map(|it| it.1.len()).sum();
+    text + &format!("{}, {}\n", counted(listed.len(), "scenario"), counted(variants, "variant"))
 }
 
 /// A scenario as JSON tells it. Keys may be added, and are never renamed.
@@ -112,7 +97,7 @@ struct VariantRow<'a> {
 }
 
 impl<'a> From<&'a Listed> for Row<'a> {
-    fn from(Listed { scenario, variants }: &'a Listed) -> Self {
+    fn from((scenario, variants): &'a Listed) -> Self {
         let variants = variants.iter().map(|index| {
             let variant = &scenario.variants[*index];
             VariantRow {

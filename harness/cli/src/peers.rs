@@ -9,6 +9,7 @@ use ftpspec_peers::containers::{
     ContainerError, DEFAULT_SUITE, Owner, PeerImage, build, embedded_images, embedded_peers, found, has_image, logs_of,
     sweep,
 };
+use ftpspec_report::layout::counted;
 use ftpspec_scenario::model::Source;
 use ftpspec_scenario::{ServerDescription, load_server_description};
 
@@ -171,7 +172,7 @@ async fn up(peer: &str, configuration: Option<&str>, console: &Console) -> Resul
 
 async fn down(console: &Console) -> Result<Exit, Failure> {
     let removed = sweep().await.map_err(failed)?;
-    console.print(&format!("{} removed\n", count(removed.len(), "container")))?;
+    console.print(&format!("{} removed\n", counted(removed.len(), "container")))?;
     for peer in found().await.map_err(failed)? {
         let whose = match (peer.owner, peer.process) {
             (Owner::Elsewhere, _) | (_, None) => "belongs to a run elsewhere".to_owned(),
@@ -209,10 +210,6 @@ fn failed(error: ContainerError) -> Failure {
         ContainerError::NoSuchPeer(_) | ContainerError::NotASuite(_) => Failure::wrong_use(error),
         error => Failure::surroundings(error),
     }
-}
-
-fn count(number: usize, thing: &str) -> String {
-    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 /// As much of a container's id as people are shown everywhere.

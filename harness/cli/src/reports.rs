@@ -45,7 +45,7 @@ pub struct Reports<'a> {
     terminal: Option<Terminal<Stdout>>,
     journal: Option<Journal>,
     fold: Fold,
-    failed: bool,
+    unwritten: Unwritten,
 }
 
 impl<'a> Reports<'a> {
@@ -58,7 +58,7 @@ impl<'a> Reports<'a> {
             terminal: Some(Terminal::new(io::stdout(), terminal)),
             journal: journal.map_err(|error| Failure::Surroundings(with_causes(&error)))?,
             fold: Fold::new(),
-            failed: false,
+            unwritten: Unwritten::default(),
         })
     }
 
@@ -67,14 +67,11 @@ impl<'a> Reports<'a> {
         self.fold.push(event);
         if let Some(Err(error)) = self.terminal.as_mut().map(|terminal| terminal.event(event)) {
             self.terminal = None;
-            // Whoever reads no more wants no more; the run and its reports go on.
-            if error.kind() != io::ErrorKind::BrokenPipe {
-                self.failure(&format!("stdout cannot be written: {}", reason(&error)));
-            }
+            self.unwritten.stdout(&error);
         }
         if let Some(Err(error)) = self.journal.as_mut().map(|journal| journal.append(event)) {
             self.journal = None;
-            self.failure(&with_causes(&error));
+            self.unwritten.failure(&with_causes(&error));
         }
     }
 
@@ -83,19 +80,15 @@ impl<'a> Reports<'a> {
         let Some(results) = self.fold.results() else { return Exit::Surroundings };
         let options = self.options;
         if let Some(path) = &options.junit {
-            self.written(write_atomically(path, junit::render(&results, self.strict)));
+            self.unwritten.file(write_atomically(path, junit::render(&results, self.strict)));
         }
         if let Some(path) = &options.json {
-            self.written(write_atomically(path, json::render(&results)));
+            self.unwritten.file(write_atomically(path, json::render(&results)));
         }
         if let Some(path) = &options.write_baseline {
             self.baseline(path, &results, catalogue);
         }
-        match Exit::of(&results, self.strict) {
-            exit @ (Exit::Interrupted | Exit::Terminated) => exit,
-            _ if self.failed => Exit::Surroundings,
-            exit => exit,
-        }
+        self.unwritten.or(Exit::of(&results, self.strict))
     }
 
     fn baseline(&mut self, path: &PathBuf, results: &Results, catalogue: &Catalogue) {
@@ -108,18 +101,42 @@ impl<'a> Reports<'a> {
             let names = written.left_out.join(", ");
             warn(&format!("not in the baseline, for nothing explains how they failed: {names}"));
         }
-        self.written(write_atomically(path, written.text));
+        self.unwritten.file(write_atomically(path, written.text));
+    }
+}
+
+/// Whether something of what was to be told could not be written: each is complained of, and never passed over by the
+/// exit status.
+#[derive(Default)]
+pub struct Unwritten(bool);
+
+impl Unwritten {
+    /// The terminal, or whatever stands in its place. Whoever reads no more wants no more: all else goes on.
+    pub fn stdout(&mut self, error: &io::Error) {
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            self.failure(&format!("stdout cannot be written: {}", reason(error)));
+        }
     }
 
-    fn written(&mut self, result: Result<(), WriteError>) {
-        if let Err(error) = result {
+    /// A file, if it failed.
+    pub fn file(&mut self, written: Result<(), WriteError>) {
+        if let Err(error) = written {
             self.failure(&with_causes(&error));
         }
     }
 
     fn failure(&mut self, text: &str) {
         complain("error", text);
-        self.failed = true;
+        self.0 = true;
+    }
+
+    /// The status to end with: the one that is due, if all was written or a signal ended it.
+    pub fn or(self, exit: Exit) -> Exit {
+        match exit {
+            Exit::Interrupted | Exit::Terminated => exit,
+            _ if self.0 => Exit::Surroundings,
+            _ => exit,
+        }
     }
 }
 

@@ -7,12 +7,11 @@ use clap::Args;
 use ftpspec::{Exit, Limits, SelfTest, SelfTestEvent, SelfTestSchedule, schedule_all};
 use ftpspec_report::terminal::{self, Detail, SelfTestTerminal};
 use ftpspec_report::{json, write_atomically};
-use ftpspec_wire::reason;
 
 use crate::arguments::{OwnScenarios, parsed};
 use crate::console::Console;
-use crate::failure::{Failure, complain};
-use crate::reports::with_causes;
+use crate::failure::Failure;
+use crate::reports::Unwritten;
 use crate::signals::Signals;
 use crate::subject::jobs_of_ours;
 
@@ -73,12 +72,12 @@ impl Options {
 /// Whoever is told: the terminal, as long as somebody reads it, and the file.
 struct Told {
     terminal: Option<SelfTestTerminal<Stdout>>,
-    failed: bool,
+    unwritten: Unwritten,
 }
 
 impl Told {
     fn new(options: terminal::Options) -> Self {
-        Self { terminal: Some(SelfTestTerminal::new(io::stdout(), options)), failed: false }
+        Self { terminal: Some(SelfTestTerminal::new(io::stdout(), options)), unwritten: Unwritten::default() }
     }
 
     fn event(&mut self, event: &SelfTestEvent) {
@@ -89,27 +88,16 @@ impl Told {
     fn finish(mut self, selftest: &SelfTest, json: Option<&PathBuf>) -> Exit {
         let written = self.terminal.as_mut().map(|terminal| terminal.finish(selftest));
         self.written(written);
-        if let Some(path) = json
-            && let Err(error) = write_atomically(path, json::render_selftest(selftest))
-        {
-            complain("error", &with_causes(&error));
-            self.failed = true;
+        if let Some(path) = json {
+            self.unwritten.file(write_atomically(path, json::render_selftest(selftest)));
         }
-        match Exit::of_selftest(selftest) {
-            exit @ (Exit::Interrupted | Exit::Terminated) => exit,
-            _ if self.failed => Exit::Surroundings,
-            exit => exit,
-        }
+        self.unwritten.or(Exit::of_selftest(selftest))
     }
 
     fn written(&mut self, written: Option<io::Result<()>>) {
         let Some(Err(error)) = written else { return };
         self.terminal = None;
-        // Whoever reads no more wants no more; the self-test and its file go on.
-        if error.kind() != io::ErrorKind::BrokenPipe {
-            complain("error", &format!("stdout cannot be written: {}", reason(&error)));
-            self.failed = true;
-        }
+        self.unwritten.stdout(&error);
     }
 }
 

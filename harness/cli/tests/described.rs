@@ -326,10 +326,6 @@ fn serve() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let mut settings = ServerSettings::default();
-    for capability in provided {
-        settings.provide(*capability);
-    }
     let talkative = std::env::var(ROLE).unwrap() == "talkative";
     let (ip, port): (IpAddr, u16) = (arguments[0].parse().unwrap(), arguments[1].parse().unwrap());
     let catalogue = Catalogue::embedded().unwrap();
@@ -341,7 +337,7 @@ fn serve() -> ExitCode {
         // Who talks stands in front of it.
         port: if talkative { 0 } else { port },
         engine: Engine::Openssl,
-        settings,
+        settings: ServerSettings::of(provided, &[]).unwrap(),
         rules: if talkative { lie.script.rules.clone() } else { Vec::new() },
         user: arguments[3].clone(),
         password: Secret::new(&arguments[4]),

@@ -219,14 +219,8 @@ impl Stage {
     }
 
     fn server_for(&self, variant: &Variant, engine: Engine, log: &Arc<Log>) -> Result<ReferenceServer, String> {
-        let mut settings = ServerSettings::default();
-        for need in &variant.needs {
-            settings.provide(*need);
-        }
         let script = variant.server.clone().unwrap_or_default();
-        for (setting, value) in &script.settings {
-            settings.set(setting, value).map_err(|error| error.to_string())?;
-        }
+        let settings = ServerSettings::of(&variant.needs, &script.settings).map_err(|error| error.to_string())?;
         let chosen = variant.choices.iter().find(|(axis, _)| axis == "version");
         ReferenceServer::start(ReferenceSettings {
             ip: self.host.family.loopback(),

@@ -213,9 +213,7 @@ mod tests {
         assert_eq!(found("cA", "BAC"), Some(vec![1]));
         assert_eq!(found("cA", "CA"), None);
         assert_eq!(found("aA", "BA"), Some(vec![1]), "what must not stand before it may be itself");
-        assert_eq!(found("aAaB", "AAB"), Some(vec![0, 2]).filter(|_| false), "an A stands before the B");
-        assert_eq!(found("ab", "CC"), Some(vec![]));
-        assert_eq!(found("ab", "CB"), None);
+        assert_eq!(found("aAaB", "AAB"), None, "an A stands before the B");
         assert_eq!(found("A", ""), None);
     }
 

@@ -95,7 +95,7 @@ pub use judge::{Finding, Judgement, judge};
 pub use known::{WrittenBaseline, write_baseline};
 pub use probe::Probe;
 pub use roots::system_trust;
-pub use run::{Schedule, Scheduled, Unplayed, libraries, narrow, run, unplayed};
+pub use run::{Schedule, Scheduled, Unplayed, by_scenario, libraries, narrow, run, unplayed};
 pub use selftest::{Liar, Met, PATIENCE, SelfTestSchedule, selftest};
 pub use serve::{Conflict, Lie, ServeError, ServeSettings, Served, Service, merged};
 pub use shard::{Shard, WrongShard};

@@ -70,6 +70,19 @@ impl Scheduled {
     }
 }
 
+/// The scenarios, in their order, each with those of its variants that are scheduled.
+#[must_use]
+pub fn by_scenario(scheduled: &[Scheduled]) -> Vec<(Arc<Scenario>, Vec<usize>)> {
+    let mut scenarios: Vec<(Arc<Scenario>, Vec<usize>)> = Vec::new();
+    for Scheduled { scenario, variant } in scheduled {
+        match scenarios.last_mut() {
+            Some((last, variants)) if last.id == scenario.id => variants.push(*variant),
+            _ => scenarios.push((Arc::clone(scenario), vec![*variant])),
+        }
+    }
+    scenarios
+}
+
 /// Plays everything; `tell` is called with each run event, in the order in which they happen. A signal in `stop` ends the
 /// run early: what is being played ends, nothing new begins, and [`RunEvent::Interrupted`] tells it before the run's end.
 pub async fn run(

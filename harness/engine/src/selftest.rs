@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 
 use crate::error::Trouble;
 use crate::obstacle::mentions;
-use crate::run::{Schedule, Scheduled, libraries, run};
+use crate::run::{Schedule, Scheduled, by_scenario, libraries, run};
 use crate::stage::{self, Stage};
 use crate::stop::Stop;
 use crate::subject::Subject;
@@ -209,13 +209,7 @@ struct Pair {
 
 impl Proof {
     fn new(catalogue: Catalogue, schedule: SelfTestSchedule) -> Self {
-        let mut scenarios: Vec<(Arc<Scenario>, Vec<usize>)> = Vec::new();
-        for Scheduled { scenario, variant } in &schedule.variants {
-            match scenarios.last_mut() {
-                Some((last, variants)) if last.id == scenario.id => variants.push(*variant),
-                _ => scenarios.push((Arc::clone(scenario), vec![*variant])),
-            }
-        }
+        let scenarios = by_scenario(&schedule.variants);
         let named: BTreeSet<_> = scenarios.iter().flat_map(|(scenario, _)| &scenario.catches).collect();
         let wanted = |defect: &&Arc<Defect>| schedule.whole || named.contains(&defect.name);
         let mut defects: Vec<_> = catalogue.defects.iter().filter(wanted).cloned().collect();

@@ -105,13 +105,9 @@ impl Service {
             Some(folder) => Pki::in_folder(folder)?,
             None => Pki::cached()?,
         };
-        let mut server = ServerSettings::default();
-        if implicit {
-            server.provide(Capability::ImplicitTls);
-        }
-        for (setting, value) in &script.settings {
-            server.set(setting, value).map_err(|error| Trouble { text: error.to_string() })?;
-        }
+        let provided = implicit.then_some(&Capability::ImplicitTls);
+        let server =
+            ServerSettings::of(provided, &script.settings).map_err(|error| Trouble { text: error.to_string() })?;
         let password = Secret::new(&random_word()?);
         let address = SocketAddr::new(family.loopback(), port);
         let (sessions, began) = mpsc::unbounded_channel();

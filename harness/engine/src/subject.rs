@@ -12,7 +12,7 @@ use ftpspec_peers::pki::{self, Pki};
 use ftpspec_peers::reference::{FIXTURES_FOLDER, ReferenceServer, ReferenceSettings, SCRATCH_FOLDER};
 use ftpspec_play::fixture::FIXTURES;
 use ftpspec_scenario::ServerDescription;
-use ftpspec_scenario::model::{Capability, Defect, Role};
+use ftpspec_scenario::model::{Capability, Defect, PeerScript, Role};
 use ftpspec_scenario::settings::ServerSettings;
 use ftpspec_tls::{ClientContext, ClientSettings, Engine, Identity, Suites, TlsError, Trust, Version};
 use ftpspec_transcript::Secret;
@@ -285,17 +285,10 @@ impl Host {
     ) -> Result<Endpoint, NoEndpoint> {
         let trouble =
             |what: &str, error: &(dyn std::error::Error + 'static)| NoEndpoint::Trouble(Trouble::new(what, error));
-        let mut settings = ServerSettings::default();
-        for need in needs {
-            settings.provide(*need);
-        }
-        let mut rules = Vec::new();
-        if let Some(defect) = defect.filter(|defect| defect.role == Role::Server) {
-            for (setting, value) in &defect.script.settings {
-                settings.set(setting, value).map_err(|error| trouble("the defect", &error))?;
-            }
-            rules.clone_from(&defect.script.rules);
-        }
+        let PeerScript { settings, rules } = defect
+            .filter(|defect| defect.role == Role::Server)
+            .map_or_else(PeerScript::default, |defect| defect.script.clone());
+        let settings = ServerSettings::of(needs, &settings).map_err(|error| trouble("the defect", &error))?;
         // Checked before it starts: a server that greets in the clear is one on an implicit port all the same.
         let implicit = needs.contains(&Capability::ImplicitTls);
         let server = ReferenceServer::start(ReferenceSettings {

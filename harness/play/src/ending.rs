@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ftpspec_net::{Act as NetAct, Connection};
-use ftpspec_transcript::{By, What};
+use ftpspec_transcript::{By, Event, What};
 
 use crate::Player;
 use crate::waiting::{is_end, is_final_reply};
 
 /// How long the peer is given for its part of an end that no scenario is about.
 const PARTING: Duration = Duration::from_secs(3);
+
+/// The level of an alert that ends a connection.
+const FATAL: u8 = 2;
 
 /// The same, where somebody has pressed Ctrl-C.
 const HASTE: Duration = Duration::from_secs(1);
@@ -55,6 +58,16 @@ impl Player {
     async fn leave(&mut self, met: bool) {
         let Ok(control) = self.control() else { return };
         let name = Arc::clone(control.name());
+        let alert = |event: &Event| {
+            event.connection.as_ref() == Some(&name)
+                && event.by == By::Peer
+                && matches!(event.what, What::Alert { level: FATAL, .. })
+        };
+        if self.log.look(|events| events.iter().any(alert)) {
+            // The peer is about to close (8446 §6.2), and may have plaintext to say before: another word of ours would
+            // only make a RST of its FIN.
+            _ = self.wait_quietly(PARTING.min(self.limits.reply), 0, |event| is_end(event, &name)).await;
+        }
         let (ended, quit, stored) = self.log.look(|events| {
             let sent = |due: &str| {
                 events
@@ -81,6 +94,7 @@ impl Player {
                             | What::HandshakeFailed { .. }
                             | What::Plaintext { .. }
                     )
+                    || alert(event)
             });
             last.is_none_or(|event| matches!(event.what, What::Handshake(_) | What::Plaintext { in_session: true, .. }))
         });

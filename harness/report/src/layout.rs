@@ -5,6 +5,12 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+/// `3 faults`, `1 fault`.
+#[must_use]
+pub fn counted(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 /// How many columns `text` takes.
 #[must_use]
 pub fn columns(text: &str) -> usize {

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 
 use ftpspec_results::{CaseResult, Fold, Plan, Results, RunEvent, Verdict};
 
+use crate::layout::counted;
 use crate::{escape, layout};
 pub(crate) use block::log_heading;
 use live::Live;
@@ -204,12 +205,11 @@ pub(crate) fn block(result: &CaseResult, columns: usize) -> String {
 
 /// The one line before a run.
 fn cost(plan: &Plan) -> String {
-    let count = |number: usize, thing: &str| format!("{number} {thing}{}", if number == 1 { "" } else { "s" });
     format!(
         "{}, {}, about {}, {} s\n\n",
-        count(plan.scenarios, "scenario"),
-        count(plan.variants, "variant"),
-        count(plan.connections, "connection"),
+        counted(plan.scenarios, "scenario"),
+        counted(plan.variants, "variant"),
+        counted(plan.connections, "connection"),
         plan.seconds_estimate
     )
 }

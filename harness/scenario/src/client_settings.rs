@@ -33,6 +33,16 @@ macro_rules! settings {
         pub const CLIENT_SETTINGS: &[(&str, &[&str])] = &[$(($word, $type::WORDS)),+];
 
         impl ClientSettings {
+            /// These, by their words.
+            ///
+            /// # Errors
+            /// As [`ClientSettings::set`].
+            pub fn of(chosen: &[(String, String)]) -> Result<Self, SettingError> {
+                let mut settings = Self::default();
+                chosen.iter().try_for_each(|(setting, value)| settings.set(setting, value))?;
+                Ok(settings)
+            }
+
             /// Sets one of them by its word.
             ///
             /// # Errors

@@ -431,6 +431,20 @@ pub const SETTINGS: &[(&str, &[&str])] = &[
 pub const MOST_TICKETS: u8 = 16;
 
 impl ServerSettings {
+    /// Those of a server with these capabilities, and then these by their words.
+    ///
+    /// # Errors
+    /// As [`ServerSettings::set`].
+    pub fn of<'a>(
+        provided: impl IntoIterator<Item = &'a Capability>,
+        chosen: &[(String, String)],
+    ) -> Result<Self, SettingError> {
+        let mut settings = Self::default();
+        provided.into_iter().for_each(|capability| settings.provide(*capability));
+        chosen.iter().try_for_each(|(setting, value)| settings.set(setting, value))?;
+        Ok(settings)
+    }
+
     /// Sets one of them by its word.
     ///
     /// # Errors
@@ -503,7 +517,7 @@ impl ServerSettings {
     }
 
     /// Sets what a configuration with this capability has.
-    pub fn provide(&mut self, capability: Capability) {
+    fn provide(&mut self, capability: Capability) {
         match capability {
             Capability::ImplicitTls => self.implicit = Implicit::Yes,
             Capability::ClearLoginRefused => self.clear_login = Permission::Refused,

@@ -7,6 +7,7 @@ mod choosing;
 mod clients;
 #[cfg(feature = "containers")]
 mod containers;
+mod conversation;
 mod exit_status;
 mod interrupted;
 mod lint;

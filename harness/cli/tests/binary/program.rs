@@ -1,7 +1,10 @@
 //! Runs the binary in surroundings that are the same everywhere.
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
 
 /// The variant that most tests play: quick, and it passes against the reference.
 pub const QUICK: &str = "server/data/retr-empty-file@engine=rustls";
@@ -24,6 +27,17 @@ pub fn command(arguments: &[&str]) -> Command {
         command.env_remove(variable);
     }
     command
+}
+
+/// A folder of planted files.
+pub fn planted(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    folder
 }
 
 pub fn ran(arguments: &[&str]) -> Ran {

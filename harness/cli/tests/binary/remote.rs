@@ -83,16 +83,12 @@ impl Server {
     fn start(provides: &[Capability]) -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let pki = Arc::new(Pki::cached().unwrap());
-        let mut settings = ServerSettings::default();
-        for capability in provides {
-            settings.provide(*capability);
-        }
         let entered = runtime.enter();
         let server = ReferenceServer::start(ReferenceSettings {
             ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 0,
             engine: Engine::Openssl,
-            settings,
+            settings: ServerSettings::of(provides, &[]).unwrap(),
             rules: Vec::new(),
             user: "me".to_owned(),
             password: Secret::new("a password"),

@@ -52,10 +52,7 @@ impl ReferenceClient {
     /// # Panics
     /// If the correct scripts, which are part of this program, cannot be read.
     pub async fn run(self, errand: &Errand) -> Result<Outcome, String> {
-        let mut settings = ClientSettings::default();
-        for (setting, value) in &self.defect.settings {
-            settings.set(setting, value).map_err(|error| error.to_string())?;
-        }
+        let settings = ClientSettings::of(&self.defect.settings).map_err(|error| error.to_string())?;
         let common = (settings.tickets_of == TicketsOf::AnySession).then(|| Sessions::new(CONTROL));
         if errand.action != PARALLEL {
             return self.in_one_session(errand, settings, common).await;

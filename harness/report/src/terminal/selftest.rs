@@ -9,6 +9,7 @@ use ftpspec_results::{DefectTrial, ProvenDefect, ProvenScenario, SelfTest, SelfT
 use super::paint::Paint;
 use super::progress::Progress;
 use super::{Detail, Options};
+use crate::layout::counted;
 use crate::{escape, layout};
 
 /// Writes a self-test to a terminal as it goes on.
@@ -254,10 +255,6 @@ fn trials_of<'a>(selftest: &'a SelfTest, id: &'a str) -> impl Iterator<Item = &'
 
 fn figure(number: usize) -> String {
     if number == 0 { "-".to_owned() } else { number.to_string() }
-}
-
-fn counted(number: usize, thing: &str) -> String {
-    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 /// The heads of the columns behind a scenario's id.
