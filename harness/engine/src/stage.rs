@@ -14,9 +14,7 @@ use ftpspec_scenario::model::{Effects, Level, Role, Scenario, Variant, Why};
 use ftpspec_scenario::{Catalogue, variables};
 use ftpspec_tls::{Engine, Version};
 use ftpspec_transcript::{By, Event, Following, Log, What, normal_form};
-use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::watch;
-use tokio::task::block_in_place;
 
 use crate::client::judge_client;
 use crate::diagnose::{at_fault, diagnose, text};
@@ -225,7 +223,7 @@ impl Stage {
             server_log,
             transcript,
         };
-        off_the_loop(|| self.explain(&mut result, scenario, variant, &judgement, &events));
+        self.explain(&mut result, scenario, variant, &judgement, &events);
         Some(Played { result, log, lies_told })
     }
 
@@ -443,15 +441,6 @@ pub(crate) fn seat(endpoint: &Endpoint, engine: Engine, versions: RangeInclusive
 /// The engine that a variant names for our side.
 pub(crate) fn engine(variant: &Variant) -> Option<Engine> {
     variant.choices.iter().find(|(axis, _)| axis == "engine").and_then(|(_, word)| word.parse().ok())
-}
-
-/// Does what takes long, where a client has filled the log with thousands of tries, without keeping the loop from those
-/// who are being played meanwhile.
-fn off_the_loop<T>(work: impl FnOnce() -> T) -> T {
-    match Handle::current().runtime_flavor() {
-        RuntimeFlavor::MultiThread => block_in_place(work),
-        _ => work(),
-    }
 }
 
 /// What was found against a client that had to wait for us is no finding.
