@@ -26,13 +26,19 @@ impl Player {
         self.trying = true;
         let data: Vec<_> =
             self.connections.iter().filter(|(_, it)| !self.is_a_control(it)).map(|(_, it)| it.clone()).collect();
+        let mut let_go = false;
         for connection in &data {
             if !connection.is_over() {
                 self.do_or_leave(connection, vec![NetAct::Release, NetAct::Part]).await;
+                let_go = true;
             }
         }
         for name in std::mem::take(&mut self.controls) {
             self.session = name;
+            if let_go {
+                // The reply to its transfer may have waited for this.
+                self.hear().await;
+            }
             self.leave(met).await;
         }
         for connection in &data {
@@ -129,6 +135,7 @@ impl Player {
         tokio::time::timeout(limit, self.send_line(line)).await.is_ok_and(|said| said.is_ok())
     }
 
+    /// Waits for the reply to our last command, or for the end.
     async fn hear(&mut self) {
         let Ok(control) = self.control() else { return };
         let name = Arc::clone(control.name());
