@@ -5,6 +5,9 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,6 +127,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         stages.push(Arc::clone(&shared));
         trials.extend(one_of_each(&clients).map(|scheduled| trial(name, scheduled, &runtime, &shared)));
     }
+    trials.push(Trial::test("snapshots::each_has_a_test_that_looks_at_it", move || {
+        none_is_left_over(&servers, &clients)
+    }));
     let conclusion = libtest_mimic::run(&arguments, trials);
     // Containers go with their stages, which needs the runtime; `exit` would leave them running.
     runtime.block_on(async { drop(stages) });
@@ -187,8 +193,7 @@ fn trial(subject: &'static str, scheduled: &Scheduled, runtime: &Arc<Runtime>, s
             (_, Some(version)) => format!("{subject}-{}", number(&version)),
         };
         let is_client = matches!(shared.subject, Subject::Client(_));
-        let is_chance = CHANCE.iter().any(|(peer, id)| *peer == subject && result.id.starts_with(id));
-        if !(is_chance || is_client && gave_up(&result)) {
+        if !(is_chance(subject, &result.id) || is_client && gave_up(&result)) {
             hold_against_snapshot(&folder, &result, is_client);
         }
         Ok(())
@@ -254,7 +259,6 @@ fn hold_against_snapshot(folder: &str, result: &CaseResult, is_client: bool) {
         text.push_str(&format!("note: {note}\n"));
     }
     text.push_str(&result.transcript.join("\n"));
-    let name = if result.variant.is_empty() { "only" } else { &result.variant };
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(folder.join(&result.id));
     settings.set_prepend_module_to_snapshot(false);
@@ -264,7 +268,57 @@ fn hold_against_snapshot(folder: &str, result: &CaseResult, is_client: bool) {
             settings.add_filter(chance, *same);
         }
     }
-    settings.bind(|| insta::assert_snapshot!(name.to_owned(), text));
+    settings.bind(|| insta::assert_snapshot!(snapshot_of(&result.variant).to_owned(), text));
+}
+
+/// A snapshot whose scenario or variant has another name now, or is chance, would lie there for good.
+fn none_is_left_over(servers: &[Scheduled], clients: &[Scheduled]) -> Result<(), Failed> {
+    let accepted = support::top().join("harness/engine/tests/snapshots");
+    let mut left_over = Vec::new();
+    for folder in fs::read_dir(&accepted)? {
+        let folder = folder?.file_name().into_string().map_err(|name| format!("{name:?} is no text"))?;
+        let is_of = |subject: &str| folder.strip_prefix(subject).is_some_and(|rest| rest.starts_with('-'));
+        let (subject, of_it): (_, Vec<_>) = if folder == "reference" {
+            ("reference", servers.iter().chain(clients).collect())
+        } else if let Some((client, _)) = CLIENTS.iter().find(|(client, _)| is_of(client)) {
+            (*client, one_of_each(clients).collect())
+        } else {
+            let server = SERVERS.iter().find(|server| is_of(server));
+            (*server.ok_or(format!("{folder} is of nobody"))?, one_of_each(servers).collect())
+        };
+        let due: BTreeSet<_> = of_it
+            .into_iter()
+            .filter(|scheduled| !is_chance(subject, &scheduled.scenario.id))
+            .map(|Scheduled { scenario, variant }| {
+                let name = snapshot_of(&scenario.variants[*variant].name);
+                accepted.join(&folder).join(&scenario.id).join(format!("{name}.snap"))
+            })
+            .collect();
+        left_over.extend(snapshots_in(&accepted.join(&folder))?.into_iter().filter(|path| !due.contains(path)));
+    }
+    if left_over.is_empty() { Ok(()) } else { Err(format!("no test looks at these: {left_over:#?}").into()) }
+}
+
+fn snapshots_in(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(snapshots_in(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "snap") {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// How the snapshot of a variant is called.
+fn snapshot_of(variant: &str) -> &str {
+    if variant.is_empty() { "only" } else { variant }
+}
+
+fn is_chance(subject: &str, id: &str) -> bool {
+    CHANCE.iter().any(|(peer, ids)| *peer == subject && id.starts_with(ids))
 }
 
 /// Whether a peer can be started here; if not, why.

@@ -304,6 +304,11 @@ impl<'a> Teller<'a> {
             What::Fin { inside_record: false } => self.end(connection, mark, "FIN"),
             What::Fin { inside_record: true } => self.end(connection, mark, "FIN inside a record"),
             What::Rst => self.end(connection, mark, "RST"),
+            // Whether two sentences come in one segment or in two is chance.
+            What::Plaintext { .. }
+                if self.style == Style::Normal
+                    && event.by == By::Peer
+                    && self.ends_with(connection, mark, "plaintext") => {}
             What::Plaintext { octets, looks_like, .. } => {
                 let text = match (self.style, looks_like) {
                     (Style::Normal, LooksLike::FtpReply { code }) => format!("plaintext {code}"),
@@ -436,12 +441,21 @@ impl<'a> Teller<'a> {
         }
         self.open_line(connection, mark, end.to_owned());
     }
+
+    /// Whether this is what was told last, and nothing behind it.
+    fn ends_with(&self, connection: &str, mark: &str, what: &str) -> bool {
+        self.lines.last().is_some_and(|last| {
+            (last.connection.as_str(), last.mark) == (connection, mark)
+                && matches!(&last.parts[..], [only] if only.starts_with(what))
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::event::Handshake;
+    use ftpspec_wire::looks_like;
     use std::sync::Arc;
     use std::time::Instant;
 
@@ -539,6 +553,27 @@ mod tests {
         control  C> NOOP
         control  <S 200
         ");
+    }
+
+    /// A peer that says these in the clear, each in a segment of its own.
+    fn said_in_the_clear(by: By, sentences: &[&str]) -> Vec<String> {
+        let log = Log::new(Instant::now());
+        let control: Arc<str> = Arc::from("control");
+        for sentence in sentences {
+            let octets = sentence.as_bytes().to_vec();
+            let looks_like = looks_like(&octets);
+            log.push(Some(&control), by, What::Plaintext { octets, looks_like, in_session: false });
+        }
+        log.push(Some(&control), by, What::Fin { inside_record: false });
+        normal_form(&log, by == By::Us)
+    }
+
+    #[test]
+    fn the_normal_form_does_not_tell_in_how_many_segments_a_peer_said_it() {
+        let at_once = said_in_the_clear(By::Peer, &["500 OOPS: a\r\n500 OOPS: b\r\n"]);
+        assert_eq!(at_once, ["control  C> plaintext 500, FIN"]);
+        assert_eq!(said_in_the_clear(By::Peer, &["500 OOPS: a\r\n", "500 OOPS: b\r\n"]), at_once);
+        assert_eq!(said_in_the_clear(By::Us, &["500 a\r\n", "500 b\r\n"]).len(), 2, "ours stand in the script");
     }
 
     /// What is told as a server of two downloads, by whether the client's end of the first is read before it asks for the
