@@ -54,7 +54,7 @@ const CHANCE: &[(&str, &str)] = &[
     // vsftpd never accepts the data connection of a transfer that it refuses: its listener goes when the session does.
     ("vsftpd", "server/prot/clear-data-refused"),
     ("vsftpd", "server/data/foreign-source-address"),
-    // Its clear "500 OOPS" comes in one segment or in several, before or after the FIN.
+    // Its clear "500 OOPS" comes before the FIN or after it.
     ("vsftpd", "server/data/handshake-fails"),
     ("vsftpd", "server/passive/port-exhaustion-recovers"),
     // The client gives up over the octets behind the 234 as soon as it has sent its ClientHello: before the server looks.

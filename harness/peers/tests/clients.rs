@@ -34,7 +34,13 @@ fn client(folder: &Path, script: &str, limit: Duration) -> ClientProgram {
 
 fn described(folder: &Path, common: &str, limit: Duration) -> ClientProgram {
     let files = r#"[["${remote}", "${local}"]]"#;
-    let text = format!("title: a script\ncommon: {common}\nactions: {{login: [], get: {files}, put: {files}}}\n");
+    let text = format!("common: {common}\nactions: {{login: [], get: {files}, put: {files}}}");
+    program(folder, &text, limit)
+}
+
+/// What a description with these keys makes of a client.
+fn program(folder: &Path, keys: &str, limit: Duration) -> ClientProgram {
+    let text = format!("title: a script\n{keys}\n");
     let source = Arc::new(Source { name: "client.yaml".to_owned(), text });
     ClientProgram {
         description: load_client_description(&source).unwrap(),
@@ -200,10 +206,7 @@ fn a_program_that_the_image_does_not_hold_is_told_with_the_image() {
 #[test]
 fn the_program_that_tells_the_version_must_be_there_too() {
     let folder = tempfile::tempdir().unwrap();
-    let text = "title: a script\nversion: [ftpspec-no-such-client]\ncommon: [sh]\nactions: {}\n";
-    let source = Arc::new(Source { name: "client.yaml".to_owned(), text: text.to_owned() });
-    let description = load_client_description(&source).unwrap();
-    let program = ClientProgram { description, ..client(folder.path(), "exit 0", AMPLE) };
+    let program = program(folder.path(), "version: [ftpspec-no-such-client]\ncommon: [sh]\nactions: {}", AMPLE);
     assert!(matches!(program.is_there(), Err(ProgramError::NotFound { program, .. }) if program.contains("no-such")));
 }
 
@@ -246,10 +249,7 @@ fn a_program_that_is_not_there_is_told_before_it_is_needed() {
 #[test]
 fn a_version_is_the_first_line_that_says_something() {
     let folder = tempfile::tempdir().unwrap();
-    let text = "title: a script\nversion: [sh, -c, 'echo; echo client 1.2; echo more']\nactions: {}\n";
-    let source = Arc::new(Source { name: "client.yaml".to_owned(), text: text.to_owned() });
-    let description = load_client_description(&source).unwrap();
-    let program = ClientProgram { description, ..client(folder.path(), "exit 0", AMPLE) };
+    let program = program(folder.path(), "version: [sh, -c, 'echo; echo client 1.2; echo more']\nactions: {}", AMPLE);
     assert_eq!(program.version().as_deref(), Some("client 1.2"));
 }
 

@@ -6,15 +6,13 @@ use std::time::Duration;
 
 use ftpspec_net::{Act as NetAct, Connection};
 use ftpspec_transcript::{By, Event, What};
+use ftpspec_wire::Alert;
 
 use crate::Player;
 use crate::waiting::{is_end, is_final_reply};
 
 /// How long the peer is given for its part of an end that no scenario is about.
 const PARTING: Duration = Duration::from_secs(3);
-
-/// The level of an alert that ends a connection.
-const FATAL: u8 = 2;
 
 /// The same, where somebody has pressed Ctrl-C.
 const HASTE: Duration = Duration::from_secs(1);
@@ -67,7 +65,7 @@ impl Player {
         let alert = |event: &Event| {
             event.connection.as_ref() == Some(&name)
                 && event.by == By::Peer
-                && matches!(event.what, What::Alert { level: FATAL, .. })
+                && matches!(event.what, What::Alert { level: Alert::FATAL, .. })
         };
         if self.log.look(|events| events.iter().any(alert)) {
             // The peer is about to close (8446 §6.2), and may have plaintext to say before: another word of ours would

@@ -6,13 +6,16 @@ use std::fmt;
 /// What an unencrypted alert record says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Alert {
-    /// 1 warning, 2 fatal.
+    /// 1 warning, 2 fatal ([`Alert::FATAL`]).
     pub level: u8,
     /// The description; [`alert_name`] names it.
     pub description: u8,
 }
 
 impl Alert {
+    /// The level of an alert that ends its connection.
+    pub const FATAL: u8 = 2;
+
     /// Reads a record's payload, which is the two octets of one alert. `None` for any other: an encrypted one is
     /// longer.
     pub fn parse(payload: &[u8]) -> Option<Self> {
